@@ -1,0 +1,5 @@
+import { definePackage } from '../../tsup.config'
+
+export default definePackage({
+  entry: { index: 'src/index.ts', abis: 'src/abis/index.ts', bytecode: 'src/bytecode/index.ts' },
+})

@@ -1,0 +1,1 @@
+export { verifySignatureSync } from './crypto/crypto.node.js'

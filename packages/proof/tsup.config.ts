@@ -1,0 +1,3 @@
+import { definePackage } from '../../tsup.config'
+
+export default definePackage({ entry: ['src/index.ts'] })
