@@ -1,0 +1,67 @@
+/** Bytes under construction. The caller allocates enough: nothing here grows. */
+export type Writer = { readonly bytes: Uint8Array; at: number }
+
+/** The most bytes a head takes. */
+export const maxHeadBytes = 9
+
+export function createWriter(maxBytes: number): Writer {
+  return { bytes: new Uint8Array(maxBytes), at: 0 }
+}
+
+/** The bytes written so far, in memory of their own. */
+export function writtenBytes(writer: Writer): Uint8Array {
+  return writer.bytes.slice(0, writer.at)
+}
+
+/** Writes a head (RFC 8949 §3) in its shortest form; `argument` is a safe unsigned integer. */
+export function writeHead(writer: Writer, major: number, argument: number): void {
+  const { bytes } = writer
+  const type = major << 5
+  if (argument < 24) bytes[writer.at++] = type | argument
+  else if (argument < 0x100) {
+    bytes[writer.at++] = type | 24
+    bytes[writer.at++] = argument
+  } else if (argument < 0x10000) {
+    bytes[writer.at++] = type | 25
+    bytes[writer.at++] = argument >> 8
+    bytes[writer.at++] = argument
+  } else if (argument < 0x100000000) {
+    bytes[writer.at++] = type | 26
+    writeUint32(writer, argument)
+  } else {
+    bytes[writer.at++] = type | 27
+    writeUint32(writer, Math.floor(argument / 0x100000000))
+    writeUint32(writer, argument % 0x100000000)
+  }
+}
+
+/** Writes an integer with |v| < 2^53, or null. */
+export function writeIntOrNull(writer: Writer, value: number | null): void {
+  if (value === null) writer.bytes[writer.at++] = 0xf6
+  else if (value < 0) writeHead(writer, 1, -1 - value)
+  else writeHead(writer, 0, value)
+}
+
+export function writeBytes(writer: Writer, value: Uint8Array): void {
+  writeHead(writer, 2, value.length)
+  writeRaw(writer, value)
+}
+
+/** Writes text of ASCII characters. */
+export function writeText(writer: Writer, value: string): void {
+  writeHead(writer, 3, value.length)
+  for (let i = 0; i < value.length; i++) writer.bytes[writer.at++] = value.charCodeAt(i)
+}
+
+export function writeRaw(writer: Writer, value: Uint8Array): void {
+  writer.bytes.set(value, writer.at)
+  writer.at += value.length
+}
+
+function writeUint32(writer: Writer, value: number): void {
+  const { bytes } = writer
+  bytes[writer.at++] = value >>> 24
+  bytes[writer.at++] = value >>> 16
+  bytes[writer.at++] = value >>> 8
+  bytes[writer.at++] = value
+}
