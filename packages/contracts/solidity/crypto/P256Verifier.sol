@@ -27,7 +27,7 @@ library P256Verifier {
                 || !P256.isValidPublicKey(x, y)
         ) return false;
         if (_eip7951(digest, r, s, x, y)) return true;
-        // A valid signature with small r and s (Wycheproof, ecdsa_secp256r1_sha256_p1363, tcId 3):
+        // A valid signature with small r and s (Wycheproof, ecdsa_secp256r1_sha256_p1363, tcId 120):
         // whoever answers yes to it is a verifier, and its other answer was a no.
         if (_eip7951(PROBE_DIGEST, PROBE_R, PROBE_S, PROBE_X, PROBE_Y)) return false;
         (bool answered, bool valid) = _iotex(digest, r, s, x, y);
