@@ -1,0 +1,140 @@
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { bootstrap, root } from './bootstrap.mjs'
+
+// npm run gates               every gate, cheap ones first
+// npm run gates -- knip size  the named ones
+const gates = {
+  /** Formatting, lint rules, import order. */
+  lint: () => tool('@biomejs/biome/bin/biome', ['ci', '--error-on-warnings', '.']),
+
+  /** Files, exports and dependencies that nothing uses, and imports that nothing declares. */
+  knip: () => tool('knip/bin/knip.js', ['--no-progress']),
+
+  /** Every TypeScript file of the repository in one program. */
+  types: () =>
+    tool('typescript/bin/tsc', [
+      '--project',
+      root,
+      '--incremental',
+      '--tsBuildInfoFile',
+      join(root, 'node_modules/.cache/machinefi/types.tsbuildinfo'),
+    ]),
+
+  /** What npm would publish: manifests, files, conditions. */
+  publint: () =>
+    eachPackage((folder) =>
+      tool('publint/src/cli.js', ['run', folder, '--strict', '--level=suggestion', '--pack=npm']),
+    ),
+
+  /** Declarations resolve for those who install the packages. */
+  attw: () =>
+    eachPackage((folder) =>
+      tool('@arethetypeswrong/cli/dist/index.js', [
+        ...['--pack', folder, '--profile', 'esm-only'],
+        ...['--format', 'ascii', '--no-color', '--no-emoji', '--no-definitely-typed'],
+      ]),
+    ),
+
+  /** Bytes a browser downloads, against `.size-limit.json`. */
+  size: () => tool('size-limit/bin.js', []),
+
+  /** Generated files are what their sources generate. */
+  generated: async () => {
+    const before = contents(join(root, 'packages/contracts'))
+    const generate = await run(process.execPath, [
+      join(root, 'packages/contracts/scripts/generate.mjs'),
+    ])
+    if (!generate.ok) return generate
+    const after = contents(join(root, 'packages/contracts'))
+    const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
+      (path) => before.get(path) !== after.get(path),
+    )
+    return {
+      ok: changed.length === 0,
+      output: changed.map((path) => `${path} changes when \`npm run generate\` runs\n`).join(''),
+    }
+  },
+}
+
+const names = process.argv.slice(2)
+const unknown = names.filter((name) => !(name in gates))
+if (unknown.length > 0) {
+  process.stderr.write(
+    `No gate ${unknown.join(', ')}. There are: ${Object.keys(gates).join(', ')}\n`,
+  )
+  process.exit(2)
+}
+
+await bootstrap()
+
+let passed = 0
+let failed = 0
+for (const [name, gate] of Object.entries(gates)) {
+  if (names.length > 0 && !names.includes(name)) continue
+  const start = performance.now()
+  const { ok, output } = await gate()
+  const seconds = ((performance.now() - start) / 1000).toFixed(1)
+  process.stdout.write(`${ok ? 'pass' : 'FAIL'}  ${name.padEnd(10)} ${seconds} s\n`)
+  if (ok) passed++
+  else {
+    failed++
+    process.stdout.write(`${output.replaceAll(/^/gm, '      ')}\n`)
+  }
+}
+process.stdout.write(`\n${passed} passed, ${failed} failed, 0 skipped\n`)
+process.exitCode = failed > 0 ? 1 : 0
+
+function tool(path, args) {
+  return run(process.execPath, [join(root, 'node_modules', path), ...args])
+}
+
+async function eachPackage(check) {
+  const results = []
+  for (const name of readdirSync(join(root, 'packages')).sort()) {
+    const folder = join(root, 'packages', name)
+    if (existsSync(join(folder, 'package.json'))) results.push(await check(folder))
+  }
+  return {
+    ok: results.every(({ ok }) => ok),
+    output: results.flatMap(({ ok, output }) => (ok ? [] : [output])).join('\n'),
+  }
+}
+
+/** Hash of every file under a folder that is neither installed nor built. */
+function contents(folder) {
+  const hashes = new Map()
+  const visit = (path) => {
+    for (const entry of readdirSync(path, { withFileTypes: true })) {
+      if (['node_modules', 'dist', 'out', 'cache', '.turbo'].includes(entry.name)) continue
+      const child = join(path, entry.name)
+      if (entry.isDirectory()) visit(child)
+      else if (entry.isFile())
+        hashes.set(
+          relative(root, child),
+          createHash('sha256').update(readFileSync(child)).digest('hex'),
+        )
+    }
+  }
+  visit(folder)
+  return hashes
+}
+
+function run(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, NO_COLOR: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk) => {
+        output += chunk
+      })
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ ok: code === 0, output }))
+  })
+}

@@ -1,0 +1,188 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import ts from 'typescript'
+import { describe, expect, test } from 'vitest'
+import { type Manifest, readPackages, root } from './packages.js'
+
+/** What each package may import: packages of its own kind, and others (where not named: what it declares). */
+const borders: Record<string, { own: string[]; others?: string[] }> = {
+  '@machinefi/core': { own: [], others: ['@noble/curves', '@noble/hashes'] },
+  '@machinefi/telemetry': { own: ['core'], others: ['cbor-x'] },
+  '@machinefi/proof': { own: ['core', 'telemetry'], others: [] },
+  '@machinefi/device': { own: ['core', 'telemetry', 'proof'], others: ['@noble/curves'] },
+  '@machinefi/contracts': { own: ['core'], others: ['viem'] },
+  '@machinefi/stream': { own: ['core', 'telemetry', 'proof', 'device', 'contracts'] },
+  machinefi: { own: ['core', 'telemetry', 'proof', 'device', 'contracts', 'stream'] },
+}
+
+/** Entries that browsers load: no Node module is reachable from them. */
+const universal = [
+  '@machinefi/core',
+  '@machinefi/telemetry',
+  '@machinefi/telemetry/cose',
+  '@machinefi/telemetry/senml',
+  '@machinefi/proof',
+  '@machinefi/device',
+  '@machinefi/contracts',
+  '@machinefi/contracts/abis',
+  '@machinefi/contracts/bytecode',
+]
+
+/** The general CBOR codec stays off the batch path. */
+const withCbor = ['@machinefi/telemetry/cose', '@machinefi/telemetry/senml']
+
+const packages = readPackages()
+
+test('behavior: every package has a border', () => {
+  expect(packages.map(({ manifest }) => manifest.name).sort()).toEqual(Object.keys(borders).sort())
+})
+
+describe.each(packages)('$manifest.name', ({ folder, manifest, entries }) => {
+  const { own, others } = borders[manifest.name] ?? { own: [] }
+  const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })
+  const allowed = [
+    ...own.map((name) => `@machinefi/${name}`),
+    ...(others ?? declared.filter((name) => !name.startsWith('@machinefi/'))),
+  ]
+
+  test('behavior: imports only what lies below it', () => {
+    const violations = sourceFiles(folder).flatMap((file) =>
+      importsOf(file)
+        .filter((specifier) => {
+          if (specifier.startsWith('.'))
+            return relative(folder, join(dirname(file), specifier)).startsWith('..')
+          return (
+            !specifier.startsWith('node:') &&
+            !specifier.startsWith('#') &&
+            !allowed.includes(packageOf(specifier))
+          )
+        })
+        .map((specifier) => `${relative(root, file)} imports ${specifier}`),
+    )
+    expect(violations).toEqual([])
+  })
+
+  test('behavior: declares what it imports', () => {
+    const imported = sourceFiles(folder)
+      .flatMap((file) => importsOf(file))
+      .filter((specifier) => !/^(\.|#|node:)/.test(specifier))
+      .map(packageOf)
+    expect([...new Set(imported)].filter((name) => !declared.includes(name))).toEqual([])
+  })
+
+  test.each(entries.filter(({ specifier }) => universal.includes(specifier)))(
+    'behavior: $specifier runs without Node',
+    ({ source }) => {
+      expect(
+        reachable(source, folder, manifest).filter((name) => name.startsWith('node:')),
+      ).toEqual([])
+    },
+  )
+
+  test.each(
+    entries.filter(
+      ({ specifier }) => universal.includes(specifier) && !withCbor.includes(specifier),
+    ),
+  )('behavior: $specifier leaves the general CBOR codec out', ({ source }) => {
+    expect(reachable(source, folder, manifest)).not.toContain('cbor-x')
+  })
+})
+
+test('behavior: nothing below contracts needs an install script', () => {
+  const lock: { packages: Record<string, LockedPackage> } = JSON.parse(
+    readFileSync(join(root, 'package-lock.json'), 'utf8'),
+  )
+  // A dependency's own optional parts only make it faster: they may fail to install.
+  const visit = (path: string, seen: Set<string>) => {
+    if (seen.has(path)) return seen
+    seen.add(path)
+    for (const name of Object.keys(lock.packages[path]?.dependencies ?? {}))
+      visit(resolveLocked(lock.packages, path, name), seen)
+    return seen
+  }
+  const withScript = ['core', 'telemetry', 'proof', 'device'].flatMap((name) =>
+    [...visit(`packages/${name}`, new Set())].filter(
+      (path) => lock.packages[path]?.hasInstallScript,
+    ),
+  )
+  expect(withScript).toEqual([])
+})
+
+type LockedPackage = {
+  dependencies?: Record<string, string>
+  hasInstallScript?: boolean
+  link?: boolean
+  resolved?: string
+}
+
+function resolveLocked(locked: Record<string, LockedPackage>, from: string, name: string): string {
+  for (let folder = from; ; folder = folder.slice(0, Math.max(folder.lastIndexOf('/'), 0))) {
+    const path = `${folder === '' ? '' : `${folder}/`}node_modules/${name}`
+    const found = locked[path]
+    if (found) return found.link ? (found.resolved ?? path) : path
+    if (folder === '') throw new Error(`${name}, needed by ${from}, is not in package-lock.json`)
+  }
+}
+
+/** Everything outside the package that an entry loads, by the conditions of a browser. */
+function reachable(source: string, folder: string, manifest: Manifest): string[] {
+  const outside = new Set<string>()
+  const seen = new Set<string>()
+  const visit = (file: string) => {
+    if (seen.has(file)) return
+    seen.add(file)
+    for (const specifier of importsOf(file, { types: false })) {
+      if (specifier.startsWith('#')) {
+        const target = manifest.imports?.[specifier]
+        visit(join(folder, target?.browser ?? target?.default ?? ''))
+      } else if (specifier.startsWith('.'))
+        visit(join(dirname(file), specifier.replace(/\.js$/, '.ts')))
+      else {
+        outside.add(specifier)
+        const entry = packages
+          .flatMap(({ entries, ...owner }) => entries.map((entry) => ({ ...entry, ...owner })))
+          .find((entry) => entry.specifier === specifier)
+        if (entry)
+          for (const name of reachable(entry.source, entry.folder, entry.manifest))
+            outside.add(name)
+      }
+    }
+  }
+  visit(source)
+  return [...outside]
+}
+
+function packageOf(specifier: string): string {
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
+}
+
+function sourceFiles(folder: string): string[] {
+  const src = join(folder, 'src')
+  if (!existsSync(src)) return []
+  return readdirSync(src, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .map((file) => join(src, file))
+}
+
+function importsOf(file: string, { types = true } = {}): string[] {
+  const text = readFileSync(file, 'utf8')
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest)
+  const specifiers: string[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) {
+      const typeOnly = ts.isExportDeclaration(node)
+        ? node.isTypeOnly
+        : node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
+      if (node.moduleSpecifier && ts.isStringLiteral(node.moduleSpecifier) && (types || !typeOnly))
+        specifiers.push(node.moduleSpecifier.text)
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [argument] = node.arguments
+      if (argument && ts.isStringLiteralLike(argument)) specifiers.push(argument.text)
+    } else if (types && ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      if (ts.isStringLiteral(node.argument.literal)) specifiers.push(node.argument.literal.text)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return specifiers
+}
