@@ -23,7 +23,7 @@ if (mayNotSkip && skipped > 0) {
   for (const { skippedTests } of results)
     for (const title of skippedTests) process.stdout.write(`  ${title}\n`)
 }
-process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`)
+process.stdout.write(`\nTests: ${passed} passed, ${failed} failed, ${skipped} skipped\n`)
 process.exitCode =
   failed > 0 || passed === 0 || results.some(({ ok }) => !ok) || (mayNotSkip && skipped > 0) ? 1 : 0
 
