@@ -75,7 +75,7 @@ function install() {
   const flags = ['--ignore-scripts', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
   // An existing folder is brought up to date in place: `npm ci` would empty it first.
   if (npm(clean ? ['ci', ...flags] : ['install', '--no-save', ...flags])) return
-  if (npm(['install', ...flags])) return
+  if (npm(['install', '--no-save', ...flags])) return
   fail(
     'Dependencies could not be installed.',
     'The lines above are npm’s; is the registry reachable?',
