@@ -1,0 +1,17 @@
+/** What a command may touch of its process, so that a test can run it in process. */
+export type Context = {
+  cwd: string
+  env: Readonly<Record<string, string | undefined>>
+  stdin: AsyncIterable<Uint8Array>
+  stderr: Output
+  stdout: Output
+  /** Aborted by the first SIGINT or SIGTERM. */
+  signal: AbortSignal
+}
+
+export type Output = {
+  /** Columns of the terminal; 0 where there is none. */
+  columns: number
+  isTTY: boolean
+  write(text: string): void
+}

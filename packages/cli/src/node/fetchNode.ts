@@ -1,0 +1,89 @@
+import { BaseError, type Hex } from '@machinefi/core'
+import type { Metric } from '@machinefi/proof'
+import type { Schema } from '@machinefi/telemetry'
+
+/** A network as its node describes it (`GET /networks/{id}`). */
+export type NodeNetwork = {
+  id: Hex
+  chainId: number
+  factory: Hex
+  serial: string
+  registry: Hex
+  settlement: Hex
+  membership: Hex
+  token: Hex
+  operator: Hex
+  logKey: Hex
+  schema: Schema
+  metric: Metric
+  windowMs: number
+  firstWindow: number
+}
+
+/** Asks a node for JSON; its problems (RFC 9457) become errors. */
+export async function fetchNode<value>(node: string, path: string): Promise<value> {
+  return (await (await request(node, path, 'application/json')).json()) as value
+}
+
+/** Asks a node for bytes. */
+export async function fetchNodeBytes(node: string, path: string): Promise<Uint8Array> {
+  return new Uint8Array(await (await request(node, path, '*/*')).arrayBuffer())
+}
+
+/** The network that was named, or the only one the node has. */
+export async function fetchNetwork(node: string, id: string | undefined): Promise<NodeNetwork> {
+  if (id !== undefined) return fetchNode(node, `/networks/${id}`)
+  const networks = await fetchNode<{ networks: { id: Hex }[] }>(node, '/networks')
+  if (networks.networks.length !== 1) throw new AmbiguousNetworkError(networks.networks)
+  return fetchNode(node, `/networks/${networks.networks[0]?.id}`)
+}
+
+async function request(node: string, path: string, accept: string): Promise<Response> {
+  let response: Response
+  try {
+    response = await fetch(new URL(path, node), {
+      headers: { accept },
+      signal: AbortSignal.timeout(30_000),
+    })
+  } catch (cause) {
+    throw new NodeUnreachableError(node, cause)
+  }
+  if (response.ok) return response
+  const problem = (await response.json().catch(() => ({}))) as { title?: string; detail?: string }
+  throw new NodeProblemError(response.status, problem.title ?? 'no reason given', problem.detail)
+}
+
+export class NodeUnreachableError extends BaseError {
+  override readonly name = 'NodeUnreachableError'
+  constructor(node: string, cause: unknown) {
+    super(`No node answers at ${new URL(node).origin}.`, {
+      cause,
+      kind: 'transport',
+      metaMessages: ['Start one with `machinefi dev`, or name one with --node or MACHINEFI_NODE.'],
+    })
+  }
+}
+
+export class NodeProblemError extends BaseError {
+  override readonly name = 'NodeProblemError'
+  readonly status: number
+  constructor(status: number, title: string, detail: string | undefined) {
+    super(`The node answered ${status}: ${title}`, {
+      kind: status >= 500 || status === 429 ? 'transport' : 'input',
+      metaMessages: detail ? [detail] : [],
+    })
+    this.status = status
+  }
+}
+
+export class AmbiguousNetworkError extends BaseError {
+  override readonly name = 'AmbiguousNetworkError'
+  constructor(networks: readonly { id: string }[]) {
+    super(
+      networks.length === 0
+        ? 'The node serves no network.'
+        : 'The node serves several networks: name one with --network.',
+      { kind: 'input', metaMessages: networks.map((network) => network.id) },
+    )
+  }
+}

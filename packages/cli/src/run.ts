@@ -1,0 +1,285 @@
+import { Command, CommanderError, Option } from 'commander'
+import type { Context } from './context.js'
+import { formatError, toExitCode } from './output/formatError.js'
+
+const version = '0.1.0'
+
+/** Options of commands that ask a node. */
+const nodeOption = () =>
+  new Option('--node <url>', 'stream node').env('MACHINEFI_NODE').default('http://127.0.0.1:4270')
+/** Options of commands that ask a chain. */
+const rpcOption = () =>
+  new Option('--rpc <url>', 'JSON-RPC endpoint of the chain')
+    .env('MACHINEFI_RPC')
+    .default('http://127.0.0.1:8545')
+const networkOption = () =>
+  new Option('--network <id>', 'network id; the node’s only one by default').env(
+    'MACHINEFI_NETWORK',
+  )
+const accountOption = () =>
+  new Option(
+    '--account <file>',
+    'file with the private key that pays (mode 0600); else MACHINEFI_PRIVATE_KEY; on a development chain its first account',
+  )
+const jsonOption = () => new Option('--json', 'print JSON on stdout')
+
+/**
+ * Runs one command line.
+ *
+ * @param argv without the interpreter and the script.
+ * @returns the exit code: 0, or what {@link toExitCode} says of the error.
+ */
+export async function run(argv: readonly string[], context: Context): Promise<number> {
+  const program = define(context)
+  try {
+    await program.parseAsync(argv as string[], { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (context.signal.aborted && (error as Error).name === 'AbortError') return 130
+    context.stderr.write(`${formatError(error, { json: argv.includes('--json') })}\n`)
+    return toExitCode(error)
+  }
+}
+
+function define(context: Context): Command {
+  const program = new Command('machinefi')
+    .description('Devices sign what they sense, nodes prove it, contracts pay for it.')
+    .version(version)
+    .showHelpAfterError('(see --help)')
+    .exitOverride()
+    .configureOutput({
+      getErrHelpWidth: () => context.stderr.columns || 80,
+      getOutHelpWidth: () => context.stdout.columns || 80,
+      writeErr: (text) => context.stderr.write(text),
+      writeOut: (text) => context.stdout.write(text),
+    })
+  const examples = (...lines: string[]) =>
+    `\nExamples:\n${lines.map((line) => `  $ machinefi ${line}`).join('\n')}`
+  /** A command whose options and output follow the same rules as all others. */
+  const add = (parent: Command, nameAndArguments: string) =>
+    parent.command(nameAndArguments).addOption(jsonOption())
+
+  add(program, 'demo')
+    .description('see the whole path work: a fleet signs, a node proves, a contract pays')
+    .option('--csv <file>', 'replay recorded readings (.csv or .csv.gz) on their own clock')
+    .option('--devices <n>', 'simulated walkers', '8')
+    .option('--days <n>', 'simulated days', '2')
+    .option('--metric <call>', 'what a window is worth, such as sum(steps)')
+    .option('--threshold <n>', 'least value that earns', '10000')
+    .option('--rate <n>', 'tokens per unit of value', '1')
+    .option('--cap <n>', 'most tokens per device and window', '20000')
+    .option('--seed <n>', 'of the simulated fleet', '1')
+    .option('--keep', 'leave chain and node running at the end, until Ctrl-C')
+    .option('--progress', 'print progress also where stderr is no terminal')
+    .addHelpText(
+      'after',
+      examples('demo', 'demo --csv walk.csv.gz --json', 'demo --devices 40 --days 7'),
+    )
+    .action(async (options) => (await import('./commands/demo.js')).demo(options, context))
+
+  add(program, 'dev')
+    .description('chain, contracts and node in one process, ready to code against')
+    .option('--port <n>', 'of the node', '4270')
+    .option('--rpc-port <n>', 'of the chain', '8545')
+    .option('--window <duration>', 'length of a window', '1m')
+    .option('--challenge <duration>', 'challenge window', '10s')
+    .option('--schema <fields>', 'name:unit[:scale], separated by commas', 'steps:count')
+    .option('--metric <call>', 'what a window is worth', 'sum(steps)')
+    .option('--threshold <n>', 'least value that earns', '0')
+    .option('--rate <n>', 'tokens per unit of value', '1')
+    .option('--cap <n>', 'most tokens per device and window', '1000000')
+    .option('--data <folder>', 'keep the node’s data here (a temporary folder by default)')
+    .addHelpText(
+      'after',
+      examples('dev', 'dev --window 5m --schema temperature:Cel:2 --metric "coverage(1m)"'),
+    )
+    .action(async (options) => (await import('./commands/dev.js')).dev(options, context))
+
+  const device = program.command('device').description('keys and registration')
+  add(device, 'create <file>')
+    .description('make a key and keep it in a file only you can read')
+    .addOption(
+      new Option('--algorithm <name>', 'curve').choices(['ES256', 'ES256K']).default('ES256'),
+    )
+    .addHelpText('after', examples('device create walker.key'))
+    .action(async (file, options) =>
+      (await import('./commands/device/create.js')).createDeviceKey(file, options, context),
+    )
+  add(device, 'show <device>')
+    .description('a key file’s address and DID; or, by DID, what the node knows of a device')
+    .addOption(nodeOption())
+    .addOption(networkOption())
+    .addHelpText('after', examples('device show walker.key', 'device show did:io:0x…'))
+    .action(async (device, options) =>
+      (await import('./commands/device/show.js')).showDevice(device, options, context),
+    )
+  add(device, 'register <file>')
+    .description('register a device on the chain and join it to a network')
+    .option('--owner <address>', 'who is paid; the paying account by default')
+    .option('--no-join', 'register only')
+    .addOption(networkOption())
+    .addOption(nodeOption())
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText(
+      'after',
+      examples('device register walker.key', 'device register walker.key --owner 0x…'),
+    )
+    .action(async (file, options) =>
+      (await import('./commands/device/register.js')).registerDevice(file, options, context),
+    )
+
+  const batch = program.command('batch').description('signed batches, as devices send them')
+  add(batch, 'inspect <file>')
+    .description('what is inside: header, rows, size (- reads stdin)')
+    .addHelpText('after', examples('batch inspect batch.cose', 'batch inspect - < batches.cborseq'))
+    .action(async (file, options) =>
+      (await import('./commands/batch/inspect.js')).inspectBatch(file, options, context),
+    )
+  add(batch, 'verify <file>')
+    .description('check form, rows and signature of every batch in a file')
+    .addOption(networkOption())
+    .option('--public-key <hex>', 'of the device (X‖Y, 64 bytes); asked of the node by default')
+    .option('--fields <n>', 'fields of the schema; asked of the node by default')
+    .option('--tick <duration>', 'tick of the schema; asked of the node by default')
+    .addOption(nodeOption())
+    .addHelpText('after', examples('batch verify batch.cose --network 0x…'))
+    .action(async (file, options) =>
+      (await import('./commands/batch/verify.js')).verifyBatches(file, options, context),
+    )
+
+  add(program, 'replay <csv>')
+    .description('sign recorded readings (.csv or .csv.gz) as one device, and deliver them')
+    .requiredOption('--key <file>', 'key of the device')
+    .option('--out <file>', 'write the signed batches here instead of sending them')
+    .option('--device <name>', 'which device of the file, where it has several')
+    .option('--state <folder>', 'where the device keeps its place (beside the key by default)')
+    .option('--shift', 'move the readings so that the last one is now')
+    .option('--progress', 'print progress also where stderr is no terminal')
+    .addOption(networkOption())
+    .addOption(nodeOption())
+    .addHelpText(
+      'after',
+      examples(
+        'replay walk.csv --key walker.key --progress',
+        'replay walk.csv --key walker.key --out walk.cborseq',
+      ),
+    )
+    .action(async (csv, options) =>
+      (await import('./commands/replay.js')).replay(csv, options, context),
+    )
+
+  const node = program.command('node').description('the stream node')
+  add(node, 'start')
+    .description('run a node for one or more networks')
+    .requiredOption('--data <folder>', 'data directory')
+    .requiredOption('--network <id...>', 'networks to serve')
+    .requiredOption('--factory <address>', 'network factory on the chain')
+    .requiredOption('--log-key <file>', 'P-256 key that signs checkpoints (made if absent)')
+    .option('--host <address>', 'interface to listen on', '127.0.0.1')
+    .option('--port <n>', 'port to listen on', '4270')
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText(
+      'after',
+      examples(
+        'node start --data ./node --network 0x… --factory 0x… --log-key log.key --account operator.key',
+      ),
+    )
+    .action(async (options) =>
+      (await import('./commands/node/start.js')).startNode(options, context),
+    )
+
+  const network = program.command('network').description('machine networks')
+  add(network, 'create')
+    .description('create a network: token, membership, settlement')
+    .requiredOption('--factory <address>', 'network factory on the chain')
+    .requiredOption('--name <name>', 'of the token')
+    .requiredOption('--symbol <symbol>', 'of the token')
+    .requiredOption('--operator <address>', 'who posts epochs')
+    .option('--schema <fields>', 'name:unit[:scale], separated by commas', 'steps:count')
+    .option('--tick <duration>', 'tick of the schema’s clock', '1s')
+    .option('--window <duration>', 'length of a window', '1d')
+    .option('--grace <duration>', 'time for late data after a window', '1h')
+    .option('--challenge <duration>', 'challenge window', '7d')
+    .option('--response <duration>', 'time to answer a challenge', '1d')
+    .option('--retention <duration>', 'how long rows are kept', '30d')
+    .option('--metric <call>', 'what a window is worth', 'sum(steps)')
+    .option('--threshold <n>', 'least value that earns', '0')
+    .option('--rate <n>', 'tokens per unit of value', '1')
+    .option('--cap <n>', 'most tokens per device and window', '1000000')
+    .option('--coverage <n>', 'reward units that a wei of bond stands for', '1000000')
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText(
+      'after',
+      examples(
+        'network create --factory 0x… --name "Steps" --symbol STEP --operator 0x… --threshold 10000',
+      ),
+    )
+    .action(async (options) =>
+      (await import('./commands/network/create.js')).createMachineNetwork(options, context),
+    )
+
+  const epoch = program.command('epoch').description('posted windows')
+  add(epoch, 'list')
+    .description('windows that were posted')
+    .addOption(nodeOption())
+    .addOption(networkOption())
+    .addHelpText('after', examples('epoch list'))
+    .action(async (options) =>
+      (await import('./commands/epoch/list.js')).listEpochs(options, context),
+    )
+  add(epoch, 'show <window>')
+    .description('one window: roots, total, claims')
+    .option('--out <file>', 'save its bundle, all that an auditor needs')
+    .addOption(nodeOption())
+    .addOption(networkOption())
+    .addHelpText(
+      'after',
+      examples('epoch show 2026-11-21', 'epoch show today', 'epoch show 20778 --out epoch.bundle'),
+    )
+    .action(async (window, options) =>
+      (await import('./commands/epoch/show.js')).showEpoch(window, options, context),
+    )
+
+  const claim = program.command('claim').description('what a device earned, and the proof of it')
+  add(claim, 'show <device>')
+    .description('claims of a device')
+    .option('--window <window>', 'number, date, ISO start, or today; all by default')
+    .addOption(nodeOption())
+    .addOption(networkOption())
+    .addHelpText('after', examples('claim show did:io:0x… --window today'))
+    .action(async (device, options) =>
+      (await import('./commands/claim/show.js')).showClaim(device, options, context),
+    )
+  add(claim, 'redeem <device...>')
+    .description('mint what final windows earned, to the owner')
+    .addOption(nodeOption())
+    .addOption(networkOption())
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText('after', examples('claim redeem did:io:0x…'))
+    .action(async (devices, options) =>
+      (await import('./commands/claim/redeem.js')).redeemClaims(devices, options, context),
+    )
+  add(claim, 'verify <bundle>')
+    .description('check a bundle from scratch: signatures, log, fold, ledger, posted root')
+    .option('--device <device>', 'print this device only')
+    .option('--epoch <hash>', 'posted epoch hash, as read from the chain yourself')
+    .option('--check-chain', 'read the posted epoch hash from --rpc')
+    .addOption(rpcOption())
+    .addHelpText(
+      'after',
+      examples(
+        'claim verify epoch.bundle --device did:io:0x…',
+        'claim verify epoch.bundle --check-chain',
+      ),
+    )
+    .action(async (bundle, options) =>
+      (await import('./commands/claim/verify.js')).verifyClaims(bundle, options, context),
+    )
+
+  return program
+}
