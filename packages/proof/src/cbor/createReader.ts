@@ -1,0 +1,126 @@
+import { BaseError } from '@machinefi/core'
+
+const text = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * Reads core deterministic CBOR of a known shape, front to back. What is not
+ * in shortest form, of indefinite length, cut short or of another type than
+ * asked for is refused, so whatever was read re-encodes to the same bytes.
+ * Byte strings are views.
+ */
+export function createReader(bytes: Uint8Array): Reader {
+  let offset = 0
+
+  function fail(what: string): never {
+    throw new MalformedCborError(what, offset)
+  }
+
+  function head(major: number, what: string): number {
+    const initial = bytes[offset]
+    if (initial === undefined) fail('cut short')
+    if (initial >> 5 !== major) fail(`not ${what}`)
+    const info = initial & 31
+    if (info < 24) {
+      offset++
+      return info
+    }
+    if (info > 27) fail('not of definite length')
+    const length = 2 ** (info - 24)
+    if (offset + 1 + length > bytes.length) fail('cut short')
+    let value = 0
+    for (let i = 1; i <= length; i++) value = value * 256 + (bytes[offset + i] as number)
+    if (value > Number.MAX_SAFE_INTEGER) fail('an integer of 2^53 or more')
+    if (value < (length === 1 ? 24 : 2 ** (4 * length))) fail('not in shortest form')
+    offset += 1 + length
+    return value
+  }
+
+  function take(length: number): Uint8Array {
+    if (length > bytes.length - offset) fail('cut short')
+    offset += length
+    return bytes.subarray(offset - length, offset)
+  }
+
+  return {
+    get offset() {
+      return offset
+    },
+    uint: () => head(0, 'an unsigned integer'),
+    int() {
+      const initial = bytes[offset]
+      if (initial !== undefined && initial >> 5 === 1) {
+        const value = head(1, 'an integer')
+        if (value === Number.MAX_SAFE_INTEGER) fail('an integer of -2^53 or less')
+        return -1 - value
+      }
+      return head(0, 'an integer')
+    },
+    bytes(length) {
+      const found = head(2, 'a byte string')
+      if (length !== undefined && found !== length) fail(`not ${length} bytes`)
+      return take(found)
+    },
+    text() {
+      const encoded = take(head(3, 'a text string'))
+      try {
+        return text.decode(encoded)
+      } catch {
+        return fail('not UTF-8')
+      }
+    },
+    array(length) {
+      const found = head(4, 'an array')
+      if (length !== undefined && found !== length) fail(`not an array of ${length}`)
+      // Every item takes a byte: a length that cannot be is refused before anyone allocates for it.
+      if (found > bytes.length - offset) fail('cut short')
+      return found
+    },
+    map(length) {
+      if (head(5, 'a map') !== length) fail(`not a map of ${length}`)
+    },
+    tag(number) {
+      if (head(6, 'a tag') !== number) fail(`not tag ${number}`)
+    },
+    label(value) {
+      if (this.int() !== value) fail(`not label ${value}`)
+    },
+    null() {
+      if (bytes[offset] !== 0xf6) fail('not null')
+      offset++
+    },
+    isNull: () => bytes[offset] === 0xf6,
+    raw(length) {
+      return take(length)
+    },
+    end() {
+      if (offset !== bytes.length) fail('more bytes than expected')
+    },
+  }
+}
+
+export type Reader = {
+  readonly offset: number
+  uint(): number
+  int(): number
+  bytes(length?: number): Uint8Array
+  text(): string
+  array(length?: number): number
+  map(length: number): void
+  tag(number: number): void
+  /** Reads an integer that must be this one. */
+  label(value: number): void
+  null(): void
+  /** Whether null comes next. */
+  isNull(): boolean
+  /** The next bytes as they are. */
+  raw(length: number): Uint8Array
+  /** Refuses bytes left over. */
+  end(): void
+}
+
+export class MalformedCborError extends BaseError {
+  override readonly name = 'MalformedCborError'
+  constructor(what: string, offset: number) {
+    super(`Byte ${offset}: ${what}.`, { kind: 'integrity' })
+  }
+}

@@ -1,0 +1,128 @@
+import { BaseError } from '@machinefi/core'
+import { encodeWords } from '../abi/encodeWords.js'
+import { keccak } from '../keccak/keccak.js'
+
+/** What a ledger has in a member's slot. */
+export type Entry = {
+  /** Reward of all windows so far, uint128. */
+  readonly cumulative: bigint
+  /** 20 bytes. */
+  readonly device: Uint8Array
+  /** Batches in the trace, uint32. */
+  readonly steps: number
+  /** 32 bytes. */
+  readonly traceRoot: Uint8Array
+  /** Of the window, int256. */
+  readonly value: bigint
+}
+
+const maxUint128 = 2n ** 128n - 1n
+
+/** keccak(abi.encode(int256 value, uint32 steps, bytes32 traceRoot)): what redeeming shows in place of the day. */
+export function entryDetail(entry: Pick<Entry, 'steps' | 'traceRoot' | 'value'>): Uint8Array {
+  return keccak.hash(encodeWords(entry.value, entry.steps, entry.traceRoot))
+}
+
+/** A ledger node is 48 bytes: its hash, then the sum below it as uint128. */
+export const nodeBytes = 48
+
+/**
+ * Writes the leaf node of a slot: hash keccak(00 ‖ device ‖ uint128 cumulative
+ * ‖ detail) and sum. An empty slot is 48 zero bytes.
+ *
+ * @throws {InvalidEntryError}
+ */
+export function writeLeaf(entry: Entry | null, nodes: Uint8Array, offset: number): void {
+  if (entry === null) {
+    nodes.fill(0, offset, offset + nodeBytes)
+    return
+  }
+  const { cumulative, device, steps, traceRoot, value } = entry
+  if (device.length !== 20) throw new InvalidEntryError('the device must have 20 bytes')
+  if (traceRoot.length !== 32) throw new InvalidEntryError('the trace root must have 32 bytes')
+  if (!Number.isInteger(steps) || steps < 0 || steps > 0xffffffff)
+    throw new InvalidEntryError('the steps must be an integer below 2^32')
+  if (cumulative < 0n || cumulative > maxUint128)
+    throw new InvalidEntryError('the cumulative reward must be below 2^128')
+  if (BigInt.asIntN(256, value) !== value)
+    throw new InvalidEntryError('the value must fit 256 bits')
+
+  const { input } = keccak
+  // The detail first: abi.encode(value, steps, traceRoot).
+  writeInteger(input, 0, 32, value)
+  input.fill(0, 32, 60)
+  input[60] = steps >>> 24
+  input[61] = steps >>> 16
+  input[62] = steps >>> 8
+  input[63] = steps
+  input.set(traceRoot, 64)
+  keccak.hashInput(96, nodes, offset)
+
+  input[0] = 0
+  input.set(device, 1)
+  writeInteger(nodes, offset + 32, 16, cumulative)
+  for (let i = 0; i < 16; i++) input[21 + i] = nodes[offset + 32 + i] as number
+  for (let i = 0; i < 32; i++) input[37 + i] = nodes[offset + i] as number
+  keccak.hashInput(69, nodes, offset)
+}
+
+/** Writes an integer big-endian, in two's complement, into `length` bytes. */
+function writeInteger(bytes: Uint8Array, offset: number, length: number, value: bigint): void {
+  if (value >= 0n && value <= 0xffff_ffff_ffffn) {
+    // Nearly all there are: no arithmetic on bigints.
+    let rest = Number(value)
+    for (let i = offset + length - 1; i >= offset; i--) {
+      bytes[i] = rest % 256
+      rest = Math.floor(rest / 256)
+    }
+    return
+  }
+  let rest = BigInt.asUintN(8 * length, value)
+  for (let i = offset + length - 1; i >= offset; i--) {
+    bytes[i] = Number(rest & 0xffn)
+    rest >>= 8n
+  }
+}
+
+/**
+ * Writes the node above two adjacent ones: hash keccak(01 ‖ left ‖ right),
+ * each with its sum, and the sum of both.
+ *
+ * @returns whether the sum fits uint128.
+ */
+export function writeNode(
+  children: Uint8Array,
+  childrenOffset: number,
+  nodes: Uint8Array,
+  offset: number,
+): boolean {
+  const { input } = keccak
+  input[0] = 1
+  for (let i = 0; i < 2 * nodeBytes; i++) input[1 + i] = children[childrenOffset + i] as number
+  let carry = 0
+  for (let i = nodeBytes - 1; i >= 32; i--) {
+    carry +=
+      (children[childrenOffset + i] as number) +
+      (children[childrenOffset + nodeBytes + i] as number)
+    nodes[offset + i] = carry
+    carry >>= 8
+  }
+  keccak.hashInput(1 + 2 * nodeBytes, nodes, offset)
+  return carry === 0
+}
+
+/** The sum in a node. */
+export function readSum(nodes: Uint8Array, offset: number): bigint {
+  let sum = 0n
+  for (let i = offset + 32; i < offset + nodeBytes; i++)
+    sum = (sum << 8n) | BigInt(nodes[i] as number)
+  return sum
+}
+
+/** A number in a ledger entry is out of bounds. */
+export class InvalidEntryError extends BaseError {
+  override readonly name = 'InvalidEntryError'
+  constructor(reason: string) {
+    super(`Not a ledger entry: ${reason}.`, { kind: 'input' })
+  }
+}
