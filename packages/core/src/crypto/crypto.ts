@@ -32,13 +32,6 @@ export async function verifySignature(parameters: types.Parameters): Promise<boo
       return false
     }
   }
-  const curve =
-    algorithm === 'ES256'
-      ? (await import('@noble/curves/nist.js')).p256
-      : (await import('@noble/curves/secp256k1.js')).secp256k1
-  try {
-    return curve.verify(signature, message, point, { lowS: false })
-  } catch {
-    return false
-  }
+  const { verifyWithNoble } = await import('./verifyWithNoble.js')
+  return verifyWithNoble(algorithm, signature, message, point)
 }
