@@ -7,9 +7,33 @@ export function definePackage(options: Options) {
     target: 'es2022',
     platform: 'neutral',
     dts: true,
-    clean: true,
+    // What the Node half of a universal package wrote at the same time stays.
+    clean: ['!node/**'],
     sourcemap: true,
     splitting: true,
     ...options,
   })
+}
+
+/**
+ * A package whose `#…` imports differ in Node, built twice: `dist` for everyone,
+ * `dist/node` for the `node` condition.
+ *
+ * @param entries.everywhere built for both.
+ * @param entries.node built for Node alone.
+ */
+export function defineUniversalPackage(entries: { everywhere: string[]; node: string[] }) {
+  const all = [...entries.everywhere, ...entries.node]
+  return [
+    definePackage({ entry: entries.everywhere, dts: { entry: all } }),
+    definePackage({
+      entry: all,
+      outDir: 'dist/node',
+      platform: 'node',
+      dts: false,
+      esbuildOptions: (options) => {
+        options.conditions = ['node']
+      },
+    }),
+  ]
 }

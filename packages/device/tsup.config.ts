@@ -1,3 +1,3 @@
-import { definePackage } from '../../tsup.config'
+import { defineUniversalPackage } from '../../tsup.config'
 
-export default definePackage({ entry: ['src/index.ts', 'src/node.ts'] })
+export default defineUniversalPackage({ everywhere: ['src/index.ts'], node: ['src/node.ts'] })
