@@ -1,0 +1,5 @@
+export { decodeSenml, encodeSenml } from './senml/decodeSenml.js'
+export { SenmlError, type SenmlReason } from './senml/errors.js'
+export { formatSenml, parseSenml } from './senml/parseSenml.js'
+export type { SenmlRecord } from './senml/resolve.js'
+export { fromRecords, toRecords } from './senml/toRecords.js'
