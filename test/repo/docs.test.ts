@@ -53,7 +53,9 @@ describe('code blocks', () => {
     const log = vi.spyOn(console, 'log').mockImplementation((...values) => {
       lines.push(
         values
-          .map((value) => (typeof value === 'string' ? value : inspect(value, { compact: true })))
+          .map((value) =>
+            typeof value === 'string' ? value : inspect(value, { breakLength: Infinity }),
+          )
           .join(' '),
       )
     })
