@@ -6,8 +6,9 @@ import { BaseError } from '@machinefi/core'
  * A string is exact decimal text (`-12.50`, `1.2e-3`; at most 64 characters) and never touches
  * floating point. A number may be off by at most 4 units in the last place, the noise a sum like
  * 0.1 + 0.2 carries; where that much noise could hide a digit (scaled values above 2^48) its
- * shortest decimal text must fit exactly. Anything that does not fit is refused, never rounded.
- * The result is an integer with |v| < 2^53, never −0.
+ * shortest decimal text must fit exactly, and from 10^15 on only integers at scale 0 go without
+ * text. Anything that does not fit is refused, never rounded. The result is an integer with
+ * |v| < 2^53, never −0.
  *
  * @param field Named in the error.
  * @throws {InvalidValueError}
@@ -17,7 +18,12 @@ export function toScaled(value: number | string, scale: number, field = 'value')
   if (typeof value !== 'number' || !Number.isFinite(value))
     throw new InvalidValueError({ field, value, scale, problem: 'is not a finite decimal' })
   const product = value * powersOfTen[scale]!
-  if (Math.abs(product) > 2 ** 48) return fromText(String(value), value, scale, field)
+  if (Math.abs(product) > 2 ** 48) {
+    // Neighbours of 16 digits can share one double: it no longer tells which one was meant.
+    if (scale > 0 && Math.abs(product) >= 1e15 && Math.abs(product) < 2 ** 53)
+      throw new InvalidValueError({ field, value, scale, problem: 'needs exact decimal text' })
+    return fromText(String(value), value, scale, field)
+  }
   const scaled = Math.round(product)
   if (Math.abs(product - scaled) > Math.abs(product) * (4 * Number.EPSILON))
     throw new InvalidValueError({ field, value, scale, problem: misfit })

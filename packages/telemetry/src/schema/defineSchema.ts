@@ -67,8 +67,8 @@ export function assertSchema(value: unknown): asserts value is Schema {
   if (!Array.isArray(fields) || fields.length < 1 || fields.length > maxFields)
     throw new InvalidSchemaError(`A schema has 1 to ${maxFields} fields.`)
   const names = new Set<string>()
-  for (const field of fields as readonly Partial<Field>[]) {
-    const { name, unit, scale } = field
+  for (const field of fields as readonly (Partial<Field> | null)[]) {
+    const { name, unit, scale } = field ?? {}
     if (typeof name !== 'string' || !namePattern.test(name) || name === 'time')
       throw new InvalidSchemaError(`Field name ${JSON.stringify(name)} is not allowed.`, [
         'A name starts with a letter, has at most 64 characters (letters, digits, - : . / _) and is not "time".',
