@@ -88,7 +88,7 @@ test.each([
   ['time,steps\n2016-04-13T00:01Z,0x10\n', 'not a decimal number'],
   ['time,steps\n60,1\n60,1\n', 'line 3: not after the reading before it'],
   ['device,time,steps\n,60,1\n', 'line 2: the device has no name'],
-  ['time,steps\n60,"1\n', 'line 2'],
+  ['time,steps\n60,"1\n', 'Quoted field unterminated'],
 ])('error: %j', async (text, message) => {
   const before = spools().length
   await expect(openReadings(write(text))).rejects.toThrow(message)

@@ -1,0 +1,61 @@
+import { BaseError } from '@machinefi/core'
+import { type Account, createWalletClient, defineChain, http, publicActions } from 'viem'
+import { getChainId } from 'viem/actions'
+import type { Context } from '../context.js'
+import { openAccount } from './openAccount.js'
+
+/** A client of a chain that was only named by its URL. */
+export function createChainClient(parameters: createChainClient.Parameters) {
+  const { account, chainId, pollingInterval, url } = parameters
+  const chain = defineChain({
+    id: chainId,
+    name: `chain ${chainId}`,
+    nativeCurrency: { decimals: 18, name: 'Ether', symbol: 'ETH' },
+    rpcUrls: { default: { http: [url] } },
+  })
+  return createWalletClient({
+    account,
+    chain,
+    transport: http(url),
+    ...(pollingInterval === undefined ? {} : { pollingInterval }),
+  }).extend(publicActions)
+}
+
+export declare namespace createChainClient {
+  type Parameters = {
+    account: Account
+    chainId: number
+    /** How often a receipt is asked for, ms. */
+    pollingInterval?: number | undefined
+    url: string
+  }
+}
+
+export type ChainClient = ReturnType<typeof createChainClient>
+
+/** A client with the account that pays for a command. */
+export async function openChain(
+  options: { account?: string; rpc: string },
+  context: Context,
+): Promise<ChainClient> {
+  const { rpc } = options
+  let chainId: number
+  try {
+    chainId = await getChainId(createWalletClient({ transport: http(rpc, { retryCount: 1 }) }))
+  } catch (cause) {
+    throw new ChainUnreachableError(rpc, cause)
+  }
+  const account = await openAccount(options.account, chainId, context)
+  return createChainClient({ account, chainId, url: rpc })
+}
+
+export class ChainUnreachableError extends BaseError {
+  override readonly name = 'ChainUnreachableError'
+  constructor(rpc: string, cause: unknown) {
+    super(`No chain answers at ${new URL(rpc).origin}.`, {
+      cause,
+      kind: 'transport',
+      metaMessages: ['Start one with `machinefi dev`, or name one with --rpc or MACHINEFI_RPC.'],
+    })
+  }
+}

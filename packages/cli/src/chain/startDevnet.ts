@@ -1,0 +1,124 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { toHex } from '@machinefi/core'
+import {
+  bondOperator,
+  createNetwork,
+  type Deployment,
+  deployMachinefi,
+  encodePolicyParams,
+  type Network,
+  type NetworkConfig,
+} from '@machinefi/contracts'
+import { createSoftwareSigner } from '@machinefi/device'
+import { encodeMetricParams, type Metric } from '@machinefi/proof'
+import { createNode, type Node } from '@machinefi/stream'
+import { type Schema, schemaHash } from '@machinefi/telemetry'
+import { zeroAddress } from 'viem'
+import { type ChainClient, createChainClient } from './createChainClient.js'
+import { developmentAccount } from './openAccount.js'
+import { startAnvil } from './startAnvil.js'
+
+export type Devnet = {
+  anvil: Awaited<ReturnType<typeof startAnvil>>
+  /** Pays for everything that is nobody's in particular. */
+  client: ChainClient
+  deployment: Deployment
+  network: Network
+  node: Node
+  /** Stops node and chain, and removes what was temporary. */
+  close(): Promise<void>
+}
+
+/** A chain of its own, with all contracts, one network, and the node that serves it. */
+export async function startDevnet(options: startDevnet.Options): Promise<Devnet> {
+  const { anvil: anvilOptions, clock = Date.now, onStep = () => {}, policy, port = 0, schema } = options
+  const closers: (() => Promise<void> | void)[] = []
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  try {
+    onStep('starting the chain')
+    const anvil = await startAnvil(anvilOptions)
+    closers.push(() => anvil.close())
+    const connect = (index: number) =>
+      createChainClient({
+        account: developmentAccount(index),
+        chainId: anvil.chainId,
+        // A chain on this machine mines at once: viem's 4 s would be most of the demo.
+        pollingInterval: 20,
+        url: anvil.url,
+      })
+    const client = connect(0)
+    const operator = connect(1)
+
+    onStep('deploying the contracts')
+    const deployment = await deployMachinefi(client)
+    const { network } = await createNetwork(client, {
+      config: {
+        ...options.times,
+        coverage: 10n ** 6n,
+        fields: schema.fields.length,
+        maxRowsBytes: 4096,
+        metric: deployment.metrics[options.metric.type],
+        metricParams: toHex(encodeMetricParams(options.metric)),
+        minBond: 10n ** 18n,
+        operator: operator.account.address,
+        policy: deployment.policy,
+        policyParams: encodePolicyParams(policy),
+        schema: BigInt(schema.id),
+        schemaHash: toHex(schemaHash(schema)),
+        tickMs: schema.tickMs,
+      },
+      disputes: zeroAddress,
+      factory: deployment.factory,
+      name: 'MachineFi demo',
+      owner: client.account.address,
+      symbol: 'STEP',
+      windowSeconds: options.windowMs / 1000,
+    })
+    const logSigner = createSoftwareSigner()
+    await bondOperator(operator, { logKey: toHex(logSigner.publicKey), network, value: 10n ** 18n })
+
+    onStep('starting the node')
+    let { dataDir } = options
+    if (dataDir === undefined) {
+      const folder = mkdtempSync(join(tmpdir(), 'machinefi-node-'))
+      closers.push(() => rmSync(folder, { force: true, recursive: true }))
+      dataDir = folder
+    }
+    const node = await createNode({
+      client: operator,
+      clock,
+      dataDir,
+      logSigner,
+      networks: [network],
+    })
+    closers.push(() => node.close())
+    await node.listen({ port })
+    return { anvil, client, close, deployment, network, node }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+export declare namespace startDevnet {
+  type Options = {
+    anvil?: startAnvil.Options
+    clock?: () => number
+    /** A temporary folder by default. */
+    dataDir?: string
+    metric: Metric
+    onStep?: (step: string) => void
+    policy: { cap: bigint; rate: bigint; threshold: bigint }
+    port?: number
+    schema: Schema
+    times: Pick<
+      NetworkConfig,
+      'challengeWindow' | 'grace' | 'responseTime' | 'retention' | 'takeoverDelay'
+    >
+    windowMs: number
+  }
+}
