@@ -14,6 +14,8 @@ export const keccak: Keccak = /* @__PURE__ */ createKeccak()
 export type Keccak = {
   /** Where to write a message of at most 135 bytes. Its content does not survive hashing. */
   readonly input: Uint8Array
+  /** The same bytes, to write numbers. */
+  readonly view: DataView
   /** Hashes the first `length` ≤ 135 bytes of `input` into `out` at an offset. */
   hashInput(length: number, out: Uint8Array, offset: number): void
   /** Hashes a message of any length. */
@@ -32,6 +34,7 @@ export function createPlainKeccak(): Keccak {
   const input = new Uint8Array(rate)
   return {
     input,
+    view: new DataView(input.buffer),
     hashInput(length, out, offset) {
       out.set(keccak256(input.subarray(0, length)), offset)
     },
@@ -60,6 +63,7 @@ export function createWasmKeccak(): Keccak {
 
   return {
     input: state.subarray(0, rate),
+    view: new DataView(memory.buffer, 0, rate),
     hashInput,
     hash(message) {
       const out = new Uint8Array(32)

@@ -47,41 +47,24 @@ export function writeLeaf(entry: Entry | null, nodes: Uint8Array, offset: number
   if (BigInt.asIntN(256, value) !== value)
     throw new InvalidEntryError('the value must fit 256 bits')
 
-  const { input } = keccak
+  const { input, view } = keccak
   // The detail first: abi.encode(value, steps, traceRoot).
-  writeInteger(input, 0, 32, value)
+  view.setBigInt64(0, value >> 192n)
+  view.setBigInt64(8, value >> 128n)
+  view.setBigInt64(16, value >> 64n)
+  view.setBigInt64(24, value)
   input.fill(0, 32, 60)
-  input[60] = steps >>> 24
-  input[61] = steps >>> 16
-  input[62] = steps >>> 8
-  input[63] = steps
+  view.setUint32(60, steps)
   input.set(traceRoot, 64)
   keccak.hashInput(96, nodes, offset)
 
   input[0] = 0
   input.set(device, 1)
-  writeInteger(nodes, offset + 32, 16, cumulative)
-  for (let i = 0; i < 16; i++) input[21 + i] = nodes[offset + 32 + i] as number
+  view.setBigUint64(21, cumulative >> 64n)
+  view.setBigUint64(29, cumulative)
+  for (let i = 0; i < 16; i++) nodes[offset + 32 + i] = input[21 + i] as number
   for (let i = 0; i < 32; i++) input[37 + i] = nodes[offset + i] as number
   keccak.hashInput(69, nodes, offset)
-}
-
-/** Writes an integer big-endian, in two's complement, into `length` bytes. */
-function writeInteger(bytes: Uint8Array, offset: number, length: number, value: bigint): void {
-  if (value >= 0n && value <= 0xffff_ffff_ffffn) {
-    // Nearly all there are: no arithmetic on bigints.
-    let rest = Number(value)
-    for (let i = offset + length - 1; i >= offset; i--) {
-      bytes[i] = rest % 256
-      rest = Math.floor(rest / 256)
-    }
-    return
-  }
-  let rest = BigInt.asUintN(8 * length, value)
-  for (let i = offset + length - 1; i >= offset; i--) {
-    bytes[i] = Number(rest & 0xffn)
-    rest >>= 8n
-  }
 }
 
 /**

@@ -53,5 +53,6 @@ export function foldInclusionPath(parameters: {
     position = Math.floor(position / 2)
     last = Math.floor(last / 2)
   }
-  return last === 0 ? hash : null
+  // A copy, since core's hashes are Buffers in Node.
+  return last === 0 ? Uint8Array.from(hash) : null
 }
