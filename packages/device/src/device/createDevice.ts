@@ -1,0 +1,415 @@
+import { formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
+import { maxRecordsBytes, type Row, type Schema, toRow, type Values } from '@machinefi/telemetry'
+import { createOutbox, type Delivered } from '../outbox/createOutbox.js'
+import { createMemoryStore } from '../stores/createMemoryStore.js'
+import type { RefusedBatch, Store } from '../stores/store.js'
+import type { Transport } from '../transports/transport.js'
+import {
+  ClockError,
+  DeviceClosedError,
+  FlushTimeoutError,
+  formatTime,
+  InvalidDeviceError,
+  RowTooLargeError,
+  SequenceUnknownError,
+  TickTakenError,
+} from './errors.js'
+
+/**
+ * A device: takes readings, cuts them into batches, signs and delivers them in
+ * the background until a receipt for each is verified.
+ *
+ * A batch is cut at `maxRows` rows, before it would exceed `maxBytes` bytes of
+ * rows, when it is `maxAgeMs` old, and at every window boundary, which no
+ * batch crosses. Its seq is in the store before it is signed. With a key but
+ * an empty store the device asks the node, before it signs anything, for the
+ * next seq it expects, and starts above every batch that may still be on its
+ * way from an earlier run (see `resumeGap`).
+ *
+ * @throws {InvalidDeviceError} an option out of bounds.
+ * @example
+ * const device = createDevice({
+ *   schema,
+ *   signer: createSoftwareSigner(),
+ *   network: { id: new Uint8Array(32), windowMs: 86_400_000 },
+ *   transport: http('http://hub.local:4270'),
+ * })
+ * await device.record({ steps: 12 })
+ * await device.flush()
+ * await device.close()
+ */
+export function createDevice<const schema extends Schema>(
+  options: createDevice.Options<schema>,
+): Device<schema> {
+  const { schema, signer, network, transport } = options
+  const {
+    store = createMemoryStore(),
+    clock = Date.now,
+    maxRows = 60,
+    maxBytes = network.maxRowsBytes ?? 4096,
+    maxAgeMs = 600_000,
+    maxAheadMs = 300_000,
+    nextSeq: firstSeq,
+    resumeGap = transport.maxBatches,
+    retry: { minMs = 1000, maxMs = 60_000 } = {},
+    onDelivered,
+    onError,
+    onRefused,
+  } = options
+  const { tickMs } = schema
+  const { windowMs } = network
+  assertOption(network.id.length === 32, 'a network id has 32 bytes')
+  assertOption(isCount(windowMs), 'windowMs is not a positive integer')
+  assertOption(isCount(maxRows), 'maxRows is not a positive integer')
+  assertOption(
+    isCount(maxBytes) && maxBytes <= maxRecordsBytes,
+    `maxBytes is not an integer in 1 … ${maxRecordsBytes}`,
+  )
+  assertOption(maxAgeMs > 0, 'maxAgeMs is not above 0')
+  assertOption(
+    firstSeq === undefined || (Number.isSafeInteger(firstSeq) && firstSeq >= 0),
+    'nextSeq is not an integer from 0',
+  )
+  const address = publicKeyToAddress(signer.publicKey)
+
+  let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
+  let stateError: Error | undefined
+  let lastTime = Number.NEGATIVE_INFINITY
+  let recorded = 0
+  let group: Group | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  /** The last append in flight: appends settle in order. */
+  let appending: Promise<void> | undefined
+
+  const outbox = createOutbox({
+    clock,
+    network: network.id,
+    readNextSeq,
+    retry: { minMs, maxMs },
+    schema,
+    signer,
+    store,
+    transport,
+    onDelivered,
+    onError,
+    onRefused,
+  })
+  const opening = open()
+
+  function open(): Promise<void> | undefined {
+    const identity = {
+      network: network.id,
+      device: address,
+      schema: schema.id,
+      fields: schema.fields.length,
+    }
+    try {
+      const contents = store.open(identity)
+      if (!(contents instanceof Promise)) return start(contents)
+      return contents.then(start).catch(refuseToStart)
+    } catch (error) {
+      return refuseToStart(error)
+    }
+  }
+
+  function start(contents: Store.Contents): undefined {
+    if (state !== 'opening') return
+    const nextSeq = contents.nextSeq ?? firstSeq
+    if (nextSeq === undefined && transport.readNextSeq === undefined)
+      return refuseToStart(new SequenceUnknownError())
+    outbox.open({ ...contents, nextSeq })
+    lastTime = contents.lastTime ?? lastTime
+    state = 'ready'
+    for (const row of contents.rows) accept(row, clock())
+  }
+
+  function refuseToStart(error: unknown): undefined {
+    if (state !== 'opening') return
+    state = 'failed'
+    stateError = error as Error
+  }
+
+  async function readNextSeq(signal: AbortSignal): Promise<number> {
+    const nextSeq = await transport.readNextSeq?.({ network: network.id, device: address, signal })
+    if (nextSeq === undefined) throw new SequenceUnknownError()
+    return nextSeq === 0 ? 0 : nextSeq + resumeGap
+  }
+
+  function record(values: Values<schema>, time: number | undefined, now: number): Promise<void> {
+    try {
+      if (state !== 'ready') throw stateError ?? new DeviceClosedError()
+      const row = toRow(schema, { ...values, time: toTick(time, now) })
+      const size = 1 + rowSize(row, 0)
+      if (size > maxBytes) throw new RowTooLargeError(size, maxBytes)
+      const appended = store.appendRow(row)
+      lastTime = row.time
+      if (appended === undefined) {
+        accept(row, now)
+        recorded++
+        return done
+      }
+      const accepted = appended.then(() => {
+        accept(row, now)
+        recorded++
+      })
+      appending = accepted.catch(() => {})
+      return accepted
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** The start of the tick of a time that is plausible, and later than every one before. */
+  function toTick(given: number | undefined, now: number): number {
+    const time = given ?? now
+    if (!(time >= earliest && time < latest))
+      throw new ClockError('implausible', time, [
+        'Is the clock set? Readings are from 2010 to 2100.',
+      ])
+    if (given !== undefined && time > now + maxAheadMs)
+      throw new ClockError('implausible', time, [`The clock says ${formatTime(now)}.`])
+    const tick = Math.floor(time / tickMs) * tickMs
+    if (tick > lastTime) return tick
+    if (tick === lastTime) throw new TickTakenError(tick, tickMs)
+    throw new ClockError('backwards', time, [`The reading before is of ${formatTime(lastTime)}.`])
+  }
+
+  /** Adds a stored row to the batch it belongs to. */
+  function accept(row: Row, now: number) {
+    if (group !== undefined) {
+      const bytes = group.bytes + rowSize(row, (row.time - group.lastTime) / tickMs)
+      if (
+        row.time >= group.windowEnd ||
+        now >= group.due ||
+        headSize(group.rows.length + 1) + bytes > maxBytes
+      )
+        cut()
+      else {
+        group.rows.push(row)
+        group.bytes = bytes
+        group.lastTime = row.time
+      }
+    }
+    if (group === undefined) {
+      const windowEnd = (Math.floor(row.time / windowMs) + 1) * windowMs
+      // A window that is over already, as in a replay of old readings, is no reason to hurry.
+      const due = Math.min(now + maxAgeMs, windowEnd > now ? windowEnd : Number.POSITIVE_INFINITY)
+      const { time } = row
+      group = { rows: [row], bytes: rowSize(row, 0), due, lastTime: time, windowEnd }
+      arm()
+    }
+    if (group.rows.length >= maxRows) cut()
+  }
+
+  function cut() {
+    if (group === undefined) return
+    const { rows } = group
+    group = undefined
+    outbox.push(rows)
+  }
+
+  /** One timer at a time, and none a batch: it looks again when it fires. */
+  function arm() {
+    if (timer !== undefined || group === undefined || group.due === Number.POSITIVE_INFINITY) return
+    const delay = Math.min(Math.max(group.due - clock(), 1), 2 ** 31 - 1)
+    timer = setTimeout(() => {
+      timer = undefined
+      if (state !== 'ready') return
+      if (group !== undefined && clock() >= group.due) cut()
+      arm()
+    }, delay)
+  }
+
+  async function assertReady() {
+    await opening
+    if (state !== 'ready') throw stateError ?? new DeviceClosedError()
+  }
+
+  return {
+    address,
+    did: formatDid(address),
+    record(values, { time } = {}) {
+      const now = clock()
+      if (state === 'opening') return opening!.then(() => record(values, time, now))
+      return record(values, time, now)
+    },
+    async flush({ partial = true, timeoutMs } = {}) {
+      await assertReady()
+      await appending
+      if (partial) cut()
+      const delivered = outbox.delivered()
+      if (timeoutMs === undefined) return delivered
+      let expiry: ReturnType<typeof setTimeout> | undefined
+      const expired = new Promise<never>((_, reject) => {
+        expiry = setTimeout(
+          () => reject(new FlushTimeoutError(timeoutMs, outbox.status().lastError)),
+          timeoutMs,
+        )
+      })
+      return Promise.race([delivered, expired]).finally(() => clearTimeout(expiry))
+    },
+    async refused() {
+      await assertReady()
+      return store.refused()
+    },
+    async retryRefused() {
+      await assertReady()
+      await outbox.requeue()
+    },
+    async discardRefused() {
+      await assertReady()
+      const batches = await store.refused()
+      await store.remove(batches.map(({ seq }) => seq))
+      return batches
+    },
+    stats: () => ({ ...outbox.status(), recorded, stored: store.size() }),
+    async close() {
+      if (state === 'closed') return
+      state = 'closed'
+      clearTimeout(timer)
+      stateError = new DeviceClosedError()
+      await opening
+      await outbox.close(stateError)
+      await appending
+      await store.close()
+    },
+  }
+}
+
+export declare namespace createDevice {
+  type Options<schema extends Schema = Schema> = {
+    schema: schema
+    signer: Signer
+    network: Network
+    transport: Transport
+    /** Where readings wait. @default createMemoryStore(), which forgets when the process ends */
+    store?: Store | undefined
+    /** Milliseconds since the Unix epoch. @default Date.now */
+    clock?: (() => number) | undefined
+    /** Rows of a batch. @default 60 */
+    maxRows?: number | undefined
+    /** Bytes of a batch's rows. @default the network's bound, else 4096 */
+    maxBytes?: number | undefined
+    /** Age at which a batch is cut, by the clock; Infinity leaves it to the rest. @default 10 minutes */
+    maxAgeMs?: number | undefined
+    /** How far the time given to `record` may be ahead of the clock. @default 5 minutes */
+    maxAheadMs?: number | undefined
+    /** First seq of a new store, instead of asking the node: 0 for a key never used. */
+    nextSeq?: number | undefined
+    /**
+     * With an empty store and a key the node knows: how many seqs are left out, so that none is
+     * used twice though batches of an earlier run may be under way. The gap is seen by everyone,
+     * as it should be: the device lost its memory. @default what one request carries
+     */
+    resumeGap?: number | undefined
+    /** Pauses after failures: the first, and the longest. @default 1 s, 1 minute */
+    retry?: { minMs?: number | undefined; maxMs?: number | undefined } | undefined
+    /** A receipt was verified. */
+    onDelivered?: ((delivered: Delivered) => void) | undefined
+    /** Signing or sending failed, and will be tried again. */
+    onError?: ((error: Error) => void) | undefined
+    /** The node will never take this batch; it is kept aside, see `refused`. */
+    onRefused?: ((refused: RefusedBatch) => void) | undefined
+  }
+  type Network = {
+    /** 32 bytes. */
+    id: Uint8Array
+    windowMs: number
+    maxRowsBytes?: number | undefined
+  }
+  type ErrorType = InvalidDeviceError
+}
+
+export type Device<schema extends Schema = Schema> = {
+  /** 20 bytes. */
+  readonly address: Uint8Array
+  /** `did:io:0x…` */
+  readonly did: string
+  /**
+   * Takes a reading, of now or of `time`, aligned down to the schema's tick. Resolves when it is
+   * safely in the store.
+   *
+   * Rejects with TickTakenError, ClockError, an error of the record's values (InvalidValueError,
+   * UnknownFieldError), RowTooLargeError, StoreFullError, or DeviceClosedError; the reading was
+   * not taken then.
+   */
+  record(values: Values<schema>, options?: { time?: number | undefined }): Promise<void>
+  /**
+   * Resolves when a verified receipt for everything recorded is in hand. Waits while the node
+   * cannot be reached; rejects when it refuses a batch (RefusedError) or its receipt is wrong
+   * (ReceiptError): every refusal is told to one flush.
+   */
+  flush(options?: Device.FlushOptions): Promise<void>
+  /** Batches that the node will never take, kept until given up or tried again. */
+  refused(): Promise<readonly RefusedBatch[]>
+  /** Sends the refused batches again. */
+  retryRefused(): Promise<void>
+  /** Gives the refused batches up, and returns them. */
+  discardRefused(): Promise<readonly RefusedBatch[]>
+  stats(): Device.Stats
+  /** Stops timers and deliveries and closes the store. What a lasting store holds waits for the next run. */
+  close(): Promise<void>
+}
+
+export declare namespace Device {
+  type FlushOptions = {
+    /** With false, the batch being filled is left open and not waited for. @default true */
+    partial?: boolean | undefined
+    /** Reject with FlushTimeoutError after this long. @default wait for as long as it takes */
+    timeoutMs?: number | undefined
+  }
+  type Stats = {
+    /** Readings taken by this process. */
+    recorded: number
+    /** Batches with a verified receipt, of this process. */
+    delivered: number
+    /** What the store holds: rows not yet signed, batches queued, batches refused, bytes. */
+    stored: Store.Size
+    /** Batches of the request in flight. */
+    sending: number
+    /** Seq of the next batch; undefined until the node was asked. */
+    nextSeq: number | undefined
+    /** Why the last attempt failed; undefined since one succeeded. */
+    lastError: Error | undefined
+    /** When delivery is tried again after a failure, ms by the machine's clock. */
+    retryAt: number | undefined
+  }
+}
+
+type Group = {
+  rows: Row[]
+  /** Encoded rows, without the head of their array. */
+  bytes: number
+  due: number
+  lastTime: number
+  windowEnd: number
+}
+
+const done = Promise.resolve()
+
+/** Boards without a battery wake up in 1970, and clocks gone mad are poison: time never goes back. */
+const earliest = /* @__PURE__ */ Date.UTC(2010)
+const latest = /* @__PURE__ */ Date.UTC(2100)
+
+/** Bytes of a row (an array head of one byte, dt, values), without encoding it. */
+function rowSize({ values }: Row, dt: number): number {
+  let size = 1 + headSize(dt)
+  for (const value of values) size += value === null ? 1 : headSize(value < 0 ? -1 - value : value)
+  return size
+}
+
+/** Bytes of a CBOR head with this argument (RFC 8949 §3). */
+function headSize(argument: number): number {
+  if (argument < 24) return 1
+  if (argument < 0x100) return 2
+  if (argument < 0x10000) return 3
+  return argument < 0x100000000 ? 5 : 9
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value > 0
+}
+
+function assertOption(ok: boolean, problem: string): void {
+  if (!ok) throw new InvalidDeviceError(problem)
+}

@@ -1,0 +1,1 @@
+export { createKeyFile, KeyFileError, openKeyFile } from './keys/openKeyFile.js'

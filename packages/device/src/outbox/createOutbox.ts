@@ -1,0 +1,207 @@
+import { BaseError, type Signer } from '@machinefi/core'
+import { batchId, type Row, type Schema, signBatch } from '@machinefi/telemetry'
+import type { Store } from '../stores/store.js'
+import { RefusedError, TransportError } from '../transports/errors.js'
+import type { Problem, QueuedBatch, Transport } from '../transports/transport.js'
+import { createLoop } from './createLoop.js'
+
+/**
+ * From groups of rows to receipts: reserves a seq, signs, stores, sends, and
+ * forgets a batch only when its receipt was verified. Signing and sending are
+ * two loops, so that a node that is away does not keep rows unsigned.
+ */
+export function createOutbox(options: createOutbox.Options): Outbox {
+  const { clock, network, readNextSeq, retry, schema, signer, store, transport } = options
+  const { onDelivered, onError, onRefused } = options
+  const abort = new AbortController()
+  const closed: Group[] = []
+  /** Queued batches by seq, with the number of the group they were. */
+  const queued = new Map<number, number>()
+  let groups = 0
+  let nextSeq: number | undefined
+  let delivered = 0
+  let lastError: Error | undefined
+  let retryAt: number | undefined
+  let sending = 0
+  /** The first refusal that no `flush` has been told of. */
+  let refusal: RefusedError | undefined
+  let waiters: { group: number; resolve(): void; reject(error: unknown): void }[] = []
+
+  const loops = { ...retry, onError: fail }
+  const sealer = createLoop(seal, loops)
+  const sender = createLoop(send, loops)
+
+  async function seal(): Promise<boolean> {
+    const group = closed[0]
+    if (group === undefined) return false
+    if (group.seq === undefined) {
+      nextSeq ??= await readNextSeq(abort.signal)
+      // Persisted before anything is signed with it: after a crash the same rows get the same seq.
+      await store.reserve(nextSeq, group.rows.length)
+      group.seq = nextSeq++
+    }
+    const { rows, seq } = group
+    const batch = await signBatch({ signer, network, schema, seq, rows })
+    const { start, span } = batch.header
+    const id = batchId(batch, network)
+    await store.appendBatch({ seq, id, bytes: batch.bytes, end: start + span })
+    closed.shift()
+    queued.set(seq, group.number)
+    sender.kick()
+    return true
+  }
+
+  async function send(): Promise<boolean> {
+    const batches = await store.scan({ maxBatches: transport.maxBatches, maxBytes: maxSendBytes })
+    if (batches.length === 0) return false
+    sending = batches.length
+    let deliveries: readonly Transport.Delivery[]
+    try {
+      deliveries = await transport.send(batches, { network, clock, signal: abort.signal })
+    } finally {
+      sending = 0
+    }
+    const done: number[] = []
+    let failure: BaseError | undefined
+    if (deliveries.length !== batches.length)
+      failure = new TransportError('The transport did not answer for every batch.')
+    for (const [i, batch] of batches.entries()) {
+      const delivery = deliveries[i]
+      if (delivery === undefined) break
+      if (delivery.status === 'delivered') {
+        done.push(batch.seq)
+        notify(onDelivered, { ...batch, index: delivery.index, receipt: delivery.receipt })
+      } else if (delivery.status === 'failed') failure ??= delivery.error
+      else if (delivery.final) await refuse(batch, delivery.problem)
+      else failure ??= new RefusedError(delivery.problem, { final: false })
+    }
+    if (done.length > 0) {
+      await store.remove(done)
+      for (const seq of done) queued.delete(seq)
+      delivered += done.length
+    }
+    settle()
+    if (failure !== undefined) throw failure
+    lastError = retryAt = undefined
+    return true
+  }
+
+  async function refuse(batch: QueuedBatch, problem: Problem) {
+    await store.refuse(batch.seq, problem)
+    queued.delete(batch.seq)
+    refusal ??= new RefusedError(problem, { final: true })
+    notify(onRefused, { ...batch, problem })
+  }
+
+  /** Number of the oldest group that has no answer yet. */
+  function oldest(): number {
+    let number = closed[0]?.number ?? Number.POSITIVE_INFINITY
+    for (const group of queued.values()) if (group < number) number = group
+    return number
+  }
+
+  function settle() {
+    if (waiters.length === 0) return
+    const first = oldest()
+    const ready = waiters.filter(({ group }) => group < first)
+    if (ready.length === 0) return
+    waiters = waiters.filter(({ group }) => group >= first)
+    const error = refusal
+    refusal = undefined
+    for (const { resolve, reject } of ready) error === undefined ? resolve() : reject(error)
+  }
+
+  function fail(error: unknown, at: number) {
+    lastError = error instanceof Error ? error : new Error(String(error))
+    retryAt = at
+    notify(onError, lastError)
+    // Whoever waits for the node to come back goes on waiting; for anything else time is no cure.
+    if (!(error instanceof BaseError && error.kind === 'transport')) rejectAll(lastError)
+  }
+
+  function rejectAll(error: Error) {
+    const rejected = waiters
+    waiters = []
+    for (const { reject } of rejected) reject(error)
+  }
+
+  return {
+    open(contents) {
+      nextSeq = contents.nextSeq
+      for (const seq of contents.queued) queued.set(seq, groups++)
+      for (const { rows, seq } of contents.reserved) closed.push({ number: groups++, rows, seq })
+      sealer.kick()
+      sender.kick()
+    },
+    push(rows) {
+      closed.push({ number: groups++, rows, seq: undefined })
+      sealer.kick()
+    },
+    delivered() {
+      return new Promise((resolve, reject) => {
+        waiters.push({ group: groups - 1, resolve, reject })
+        settle()
+      })
+    },
+    async requeue() {
+      const seqs = (await store.refused()).map(({ seq }) => seq)
+      await store.requeue(seqs)
+      const group = groups++
+      for (const seq of seqs) queued.set(seq, group)
+      sender.kick()
+    },
+    status: () => ({ delivered, lastError, nextSeq, retryAt, sending }),
+    async close(error) {
+      abort.abort(error)
+      rejectAll(error)
+      await Promise.all([sealer.stop(), sender.stop()])
+    },
+  }
+}
+
+/** What one `send` asks the store for at the most: a full body for the node, little memory here. */
+const maxSendBytes = 1024 * 1024
+
+/** A callback of the application that throws is its own affair, and must not stop deliveries. */
+function notify<value>(callback: ((value: value) => void) | undefined, value: value) {
+  if (callback !== undefined) queueMicrotask(() => callback(value))
+}
+
+type Group = { readonly number: number; readonly rows: readonly Row[]; seq: number | undefined }
+
+export declare namespace createOutbox {
+  type Options = {
+    clock: () => number
+    network: Uint8Array
+    readNextSeq: (signal: AbortSignal) => Promise<number>
+    retry: { minMs: number; maxMs: number }
+    schema: Schema
+    signer: Signer
+    store: Store
+    transport: Transport
+    onDelivered?: ((delivered: Delivered) => void) | undefined
+    onError?: ((error: Error) => void) | undefined
+    onRefused?: ((refused: QueuedBatch & { problem: Problem }) => void) | undefined
+  }
+}
+
+/** A batch whose receipt was verified. */
+export type Delivered = QueuedBatch & { readonly receipt: Uint8Array; readonly index: number }
+
+export type Outbox = {
+  /** Goes on where an earlier run stopped. */
+  open(contents: Store.Contents): void
+  /** Takes the rows of one batch; they are in the store already. */
+  push(rows: readonly Row[]): void
+  /** Resolves when every batch pushed so far is delivered; rejects if one was refused. */
+  delivered(): Promise<void>
+  requeue(): Promise<void>
+  status(): {
+    delivered: number
+    lastError: Error | undefined
+    nextSeq: number | undefined
+    retryAt: number | undefined
+    sending: number
+  }
+  close(error: Error): Promise<void>
+}

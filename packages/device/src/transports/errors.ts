@@ -1,0 +1,57 @@
+import { BaseError } from '@machinefi/core'
+import type { Problem } from './transport.js'
+
+/** The node could not be reached, is overloaded, or its answer cannot be read: try again. */
+export class TransportError extends BaseError {
+  override readonly name = 'TransportError'
+  /** How long the node asked to be left alone, ms. */
+  readonly retryAfterMs: number | undefined
+  constructor(shortMessage: string, options: TransportError.Options = {}) {
+    const { retryAfterMs, ...rest } = options
+    super(shortMessage, { kind: 'transport', ...rest })
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+export declare namespace TransportError {
+  type Options = {
+    cause?: unknown
+    metaMessages?: readonly string[]
+    retryAfterMs?: number | undefined
+  }
+}
+
+/** The node answered, but not with a receipt for this batch: the data is still the device's to keep. */
+export class ReceiptError extends BaseError {
+  override readonly name = 'ReceiptError'
+  readonly reason: string
+  constructor(reason: string, options: { seq: number }) {
+    super(`The receipt for batch ${options.seq} is not valid: ${reason}.`, {
+      kind: 'integrity',
+      metaMessages: [
+        'The batch is kept and will be sent again.',
+        'Either this is not the node, or its log key is not the one expected.',
+      ],
+    })
+    this.reason = reason
+  }
+}
+
+/** The node refused a batch, or the whole request. */
+export class RefusedError extends BaseError {
+  override readonly name = 'RefusedError'
+  readonly problem: Problem
+  constructor(problem: Problem, options: { final: boolean }) {
+    super(`The node refused: ${problem.title}.`, {
+      kind: 'input',
+      metaMessages: [
+        ...(problem.detail === undefined ? [] : [problem.detail]),
+        `Status ${problem.status}, ${problem.type}`,
+        options.final
+          ? 'The batch is kept aside: see device.refused().'
+          : 'The batch stays queued and will be sent again.',
+      ],
+    })
+    this.problem = problem
+  }
+}

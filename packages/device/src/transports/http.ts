@@ -1,0 +1,281 @@
+import { toHex } from '@machinefi/core'
+import { createCheckpointCache, verifyReceipt } from '@machinefi/proof'
+import { readAnswers } from './answers.js'
+import { ReceiptError, TransportError } from './errors.js'
+import { readNodeNetwork } from './readNodeNetwork.js'
+import { type Answer, isRetryable, request, toError } from './request.js'
+import type { Problem, QueuedBatch, Transport } from './transport.js'
+
+/**
+ * Delivers batches to a stream node over HTTP: one as `application/cose`, more
+ * as a CBOR sequence. One transport may serve any number of devices; what they
+ * send at the same time travels in the same request.
+ *
+ * A batch is delivered when its receipt was verified: the log's signed head
+ * covers this batch id, for this network, under the node's log key, dated not
+ * before the batch and not after the device's clock (give or take `maxSkewMs`).
+ *
+ * Without `logKey` the key is asked of the node once for each network and kept
+ * for the life of the transport: a liar in place of the node is then believed
+ * from the start. Whoever can read the chain should pass the key from there.
+ *
+ * @param url Where the node is: `https://…`, `http://…` on a LAN.
+ */
+export function http(url: string, options: http.Options = {}): Transport {
+  const {
+    headers,
+    maxBatches = 100,
+    maxRequests = 2,
+    maxSkewMs = 300_000,
+    timeoutMs = 30_000,
+  } = options
+  const base = url.replace(/\/+$/, '')
+  const call = { fetch: options.fetch, headers, timeoutMs }
+  const cache = createCheckpointCache()
+  const keys = new Map<string, Promise<LogKey>>()
+  let jobs: Job[] = []
+  let active = 0
+
+  function run() {
+    while (active < maxRequests && jobs.length > 0) {
+      const taken = takeJobs()
+      active++
+      void deliver(taken).finally(() => {
+        active--
+        run()
+      })
+    }
+  }
+
+  /** Jobs of one network that fit one request, oldest first. */
+  function takeJobs(): Job[] {
+    const networkHex = jobs[0]!.networkHex
+    const taken: Job[] = []
+    const left: Job[] = []
+    let count = 0
+    for (const job of jobs) {
+      const fits = job.networkHex === networkHex && count + job.batches.length <= maxBatches
+      if (fits || taken.length === 0) {
+        taken.push(job)
+        count += job.batches.length
+      } else left.push(job)
+    }
+    jobs = left
+    return taken
+  }
+
+  async function deliver(taken: Job[]) {
+    const controller = new AbortController()
+    let waiting = taken.length
+    for (const job of taken)
+      job.onAbort = () => {
+        if (--waiting === 0) controller.abort()
+      }
+    const { network, networkHex } = taken[0]!
+    try {
+      const key = await logKeyOf(network, networkHex, controller.signal)
+      const batches = taken.flatMap((job) => job.batches)
+      const answers = await post(networkHex, batches, controller.signal)
+      let at = 0
+      for (const job of taken) {
+        const deliveries: Transport.Delivery[] = []
+        for (const batch of job.batches)
+          deliveries.push(await judge(answers[at++]!, batch, job, key))
+        job.resolve(deliveries)
+      }
+    } catch (error) {
+      for (const job of taken) job.reject(error)
+    }
+  }
+
+  function logKeyOf(network: Uint8Array, networkHex: string, signal: AbortSignal): Promise<LogKey> {
+    const { logKey, operator } = options
+    if (logKey !== undefined) return Promise.resolve({ logKey, operator })
+    let known = keys.get(networkHex)
+    if (known === undefined) {
+      known = readNodeNetwork(base, network, { ...call, signal }).then((node) => ({
+        logKey: node.logKey,
+        operator: operator ?? node.operator,
+      }))
+      keys.set(networkHex, known)
+      known.catch(() => keys.delete(networkHex))
+    }
+    return known
+  }
+
+  /** One answer for each batch, in order. */
+  async function post(
+    networkHex: string,
+    batches: readonly QueuedBatch[],
+    signal: AbortSignal,
+  ): Promise<readonly Answer[]> {
+    const single = batches.length === 1
+    const response = await request(`${base}/networks/${networkHex}/batches`, {
+      ...call,
+      signal,
+      body: concatenate(batches),
+      contentType: single ? 'application/cose' : 'application/cbor-seq',
+      maxResponseBytes: 8192 * (batches.length + 1),
+    })
+    if ('bytes' in response)
+      return single ? [response] : readAnswers(response.bytes, batches.length)
+    const { status } = response.problem
+    if (isRetryable(status)) throw toError(response)
+    if (single) return [response]
+    // A whole body refused: too large for this node, or spoilt by one batch. Halves will tell.
+    if (isFinal(response.problem)) {
+      const middle = batches.length >> 1
+      return [
+        ...(await post(networkHex, batches.slice(0, middle), signal)),
+        ...(await post(networkHex, batches.slice(middle), signal)),
+      ]
+    }
+    return batches.map(() => response)
+  }
+
+  async function judge(
+    answer: Answer,
+    batch: QueuedBatch,
+    { network, clock }: Job,
+    { logKey, operator }: LogKey,
+  ): Promise<Transport.Delivery> {
+    if ('problem' in answer) {
+      const { problem } = answer
+      if (isRetryable(problem.status)) return { status: 'failed', error: toError(answer) }
+      return { status: 'refused', problem, final: isFinal(problem) }
+    }
+    const { id, end, seq } = batch
+    const receipt = answer.bytes
+    const verdict = await verifyReceipt(receipt, {
+      cache,
+      id,
+      network,
+      operator,
+      publicKey: logKey,
+    })
+    const reason = verdict.ok ? checkTime(verdict.checkpoint.time, end, clock()) : verdict.reason
+    if (!verdict.ok || reason !== null)
+      return { status: 'failed', error: new ReceiptError(String(reason), { seq }) }
+    return { status: 'delivered', receipt, index: verdict.index }
+  }
+
+  /**
+   * A duplicate gets its first receipt again, however long ago that was, so the batch itself is
+   * the lower bound. A date to come would let the operator cut the log before it.
+   */
+  function checkTime(time: number, end: number, now: number): string | null {
+    if (time > now + maxSkewMs) return 'dated in the future'
+    // Receipts are dated in whole seconds.
+    return time + 1000 <= end - maxSkewMs ? 'dated before the batch' : null
+  }
+
+  return {
+    maxBatches,
+    send(batches, { network, clock, signal }) {
+      return new Promise((resolve, reject) => {
+        const abort = () => {
+          jobs = jobs.filter((other) => other !== job)
+          job.onAbort()
+          reject(signal.reason)
+        }
+        const finish = <value>(settle: (value: value) => void) => {
+          return (value: value) => {
+            signal.removeEventListener('abort', abort)
+            settle(value)
+          }
+        }
+        const job: Job = {
+          batches,
+          network,
+          networkHex: toHex(network),
+          clock,
+          onAbort: () => {},
+          resolve: finish(resolve),
+          reject: finish(reject),
+        }
+        if (signal.aborted) return reject(signal.reason)
+        signal.addEventListener('abort', abort, { once: true })
+        jobs.push(job)
+        run()
+      })
+    },
+    async readNextSeq({ network, device, signal }) {
+      const path = `/networks/${toHex(network)}/devices/${toHex(device)}`
+      const response = await request(base + path, { ...call, signal, maxResponseBytes: 65_536 })
+      if ('problem' in response) {
+        // A device that the node knows nothing of has sent it nothing.
+        if (response.problem.type.endsWith('/unknown-device')) return 0
+        throw toError(response)
+      }
+      const nextSeq = parseNextSeq(response.bytes)
+      if (nextSeq === undefined) throw new TransportError('The node did not say its next seq.')
+      return nextSeq
+    },
+  }
+}
+
+export declare namespace http {
+  type Options = {
+    /** The operator's log key from the chain, P-256 X‖Y, 64 bytes. @default asked of the node once */
+    logKey?: Uint8Array | undefined
+    /** The operator's account, 20 bytes, that receipts must name. */
+    operator?: Uint8Array | undefined
+    /** @default globalThis.fetch */
+    fetch?: typeof globalThis.fetch | undefined
+    /** Added to every request: authorisation of a proxy, for example. */
+    headers?: Readonly<Record<string, string>> | undefined
+    /** Of one request. @default 100 */
+    maxBatches?: number | undefined
+    /** In flight at a time, over all devices of this transport. @default 2 */
+    maxRequests?: number | undefined
+    /** How far clocks of node and device may be apart. @default 5 minutes */
+    maxSkewMs?: number | undefined
+    /** Of one request, to the last byte of the answer. @default 30 s */
+    timeoutMs?: number | undefined
+  }
+}
+
+type LogKey = { logKey: Uint8Array; operator: Uint8Array | undefined }
+
+type Job = {
+  readonly batches: readonly QueuedBatch[]
+  readonly network: Uint8Array
+  readonly networkHex: string
+  readonly clock: () => number
+  onAbort(): void
+  resolve(deliveries: readonly Transport.Delivery[]): void
+  reject(error: unknown): void
+}
+
+/**
+ * Whether this batch can never pass. A device that is not registered yet, a
+ * node that does not serve the network yet, or a clock that is ahead is no
+ * verdict on the batch.
+ */
+function isFinal({ status, type }: Problem): boolean {
+  return status !== 401 && status !== 403 && status !== 404 && !type.endsWith('/future')
+}
+
+function concatenate(batches: readonly QueuedBatch[]): Uint8Array {
+  if (batches.length === 1) return batches[0]!.bytes
+  let length = 0
+  for (const { bytes } of batches) length += bytes.length
+  const body = new Uint8Array(length)
+  let at = 0
+  for (const { bytes } of batches) {
+    body.set(bytes, at)
+    at += bytes.length
+  }
+  return body
+}
+
+function parseNextSeq(bytes: Uint8Array): number | undefined {
+  try {
+    const { nextSeq } = JSON.parse(new TextDecoder().decode(bytes)) as { nextSeq?: unknown }
+    return Number.isSafeInteger(nextSeq) && (nextSeq as number) >= 0
+      ? (nextSeq as number)
+      : undefined
+  } catch {
+    return undefined
+  }
+}

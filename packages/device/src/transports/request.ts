@@ -1,0 +1,138 @@
+import { BaseError } from '@machinefi/core'
+import { RefusedError, TransportError } from './errors.js'
+import type { Problem } from './transport.js'
+
+/** What a node said: bytes, or a problem. */
+export type Answer =
+  | { readonly bytes: Uint8Array }
+  | { readonly problem: Problem; readonly retryAfterMs?: number | undefined }
+
+/**
+ * One HTTP request, bounded in time and in the size of its answer. Redirects
+ * are not followed: a POST would become a GET.
+ *
+ * @throws {TransportError} no answer, or not all of it.
+ */
+export async function request(url: string, options: request.Options): Promise<Answer> {
+  const { body, contentType, headers, maxResponseBytes, signal, timeoutMs } = options
+  const controller = new AbortController()
+  const abort = () => controller.abort()
+  let timedOut = false
+  const timer = setTimeout(() => {
+    timedOut = true
+    abort()
+  }, timeoutMs)
+  signal?.addEventListener('abort', abort)
+  try {
+    const response = await (options.fetch ?? globalThis.fetch)(url, {
+      method: body === undefined ? 'GET' : 'POST',
+      redirect: 'error',
+      signal: controller.signal,
+      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+      headers: {
+        ...headers,
+        ...(contentType === undefined ? {} : { 'content-type': contentType }),
+      },
+    })
+    const bytes = await readBody(response, maxResponseBytes)
+    if (response.ok) return { bytes }
+    return {
+      problem: parseProblem(response.status, bytes),
+      retryAfterMs: parseRetryAfter(response.headers.get('retry-after')),
+    }
+  } catch (cause) {
+    if (cause instanceof BaseError) throw cause
+    throw new TransportError(
+      timedOut ? `The node did not answer within ${timeoutMs} ms.` : 'The node cannot be reached.',
+      { cause },
+    )
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
+export declare namespace request {
+  type Options = {
+    maxResponseBytes: number
+    timeoutMs: number
+    body?: Uint8Array | undefined
+    contentType?: string | undefined
+    fetch?: typeof globalThis.fetch | undefined
+    headers?: Readonly<Record<string, string>> | undefined
+    signal?: AbortSignal | undefined
+  }
+}
+
+/** Overload and accidents: the same request may pass later. */
+export function isRetryable(status: number): boolean {
+  return status >= 500 || status === 408 || status === 425 || status === 429
+}
+
+/** A problem as an error: kind `transport` where another try may pass, else `input`. */
+export function toError(
+  answer: Extract<Answer, { problem: Problem }>,
+): RefusedError | TransportError {
+  const { problem, retryAfterMs } = answer
+  const { detail, status, title } = problem
+  if (!isRetryable(status)) return new RefusedError(problem, { final: false })
+  return new TransportError(`The node answered ${status}: ${title}.`, {
+    metaMessages: detail === undefined ? [] : [detail],
+    retryAfterMs,
+  })
+}
+
+/** The answer's body, or an error as soon as it is larger than anything honest. */
+async function readBody(response: Response, maxBytes: number): Promise<Uint8Array> {
+  const reader = response.body?.getReader()
+  if (reader === undefined) return new Uint8Array(0)
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    length += value.length
+    if (length > maxBytes) {
+      await reader.cancel()
+      throw new TransportError(`The node's answer is larger than ${maxBytes} bytes.`)
+    }
+    chunks.push(value)
+  }
+  if (chunks.length === 1) return chunks[0]!
+  const bytes = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
+}
+
+/** RFC 9457, or the bare status where a proxy answered. */
+function parseProblem(status: number, bytes: Uint8Array): Problem {
+  let fields: { [name: string]: unknown } = {}
+  try {
+    fields = Object(JSON.parse(new TextDecoder().decode(bytes)))
+  } catch {}
+  return toProblem({ ...fields, status })
+}
+
+/** Untrusted fields as a problem: text is cut to a length fit for a log. */
+export function toProblem(fields: { readonly [name: string]: unknown }): Problem {
+  const { status, type, title, detail } = fields
+  const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 300) : undefined)
+  const known = typeof status === 'number' ? status : 500
+  return {
+    status: known,
+    type: text(type) ?? 'about:blank',
+    title: text(title) ?? `status ${known}`,
+    ...(text(detail) === undefined ? {} : { detail: text(detail)! }),
+  }
+}
+
+/** Seconds, or a date (RFC 9110 §10.2.3). */
+function parseRetryAfter(value: string | null): number | undefined {
+  if (value === null) return undefined
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined
+}
