@@ -124,13 +124,14 @@ function resolveLocked(locked: Record<string, LockedPackage>, from: string, name
   }
 }
 
-/** Everything outside the package that an entry loads, by the conditions of a browser. */
+/** Everything outside the package that an entry needs, by the conditions of a browser: modules, and globals of Node. */
 function reachable(source: string, folder: string, manifest: Manifest): string[] {
   const outside = new Set<string>()
   const seen = new Set<string>()
   const visit = (file: string) => {
     if (seen.has(file)) return
     seen.add(file)
+    for (const name of nodeGlobalsOf(file)) outside.add(`node:${name}`)
     for (const specifier of importsOf(file, { types: false })) {
       if (specifier.startsWith('#')) {
         const target = manifest.imports?.[specifier]
@@ -185,4 +186,22 @@ function importsOf(file: string, { types = true } = {}): string[] {
   }
   visit(source)
   return specifiers
+}
+
+/** Globals that only Node has, where the code names them. */
+function nodeGlobalsOf(file: string): string[] {
+  const found: string[] = []
+  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true)
+  const visit = (node: ts.Node): void => {
+    if (
+      ts.isIdentifier(node) &&
+      ['Buffer', 'process', 'require', 'setImmediate'].includes(node.text)
+    ) {
+      const isName = 'name' in node.parent && node.parent.name === node
+      if (!isName) found.push(node.text)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
 }
