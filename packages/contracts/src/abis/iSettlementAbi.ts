@@ -168,22 +168,6 @@ export const iSettlementAbi = [
         "internalType": "address",
         "name": "caller",
         "type": "address"
-      },
-      {
-        "internalType": "uint64",
-        "name": "from",
-        "type": "uint64"
-      }
-    ],
-    "name": "NotAllowedToPost",
-    "type": "error"
-  },
-  {
-    "inputs": [
-      {
-        "internalType": "address",
-        "name": "caller",
-        "type": "address"
       }
     ],
     "name": "NotDisputes",
@@ -198,6 +182,38 @@ export const iSettlementAbi = [
       }
     ],
     "name": "NotFinal",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "caller",
+        "type": "address"
+      }
+    ],
+    "name": "NotListed",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "caller",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "operator",
+        "type": "address"
+      },
+      {
+        "internalType": "uint256",
+        "name": "from",
+        "type": "uint256"
+      }
+    ],
+    "name": "NotNamed",
     "type": "error"
   },
   {
@@ -325,9 +341,9 @@ export const iSettlementAbi = [
         "type": "uint32"
       },
       {
-        "internalType": "uint64",
+        "internalType": "uint256",
         "name": "from",
-        "type": "uint64"
+        "type": "uint256"
       }
     ],
     "name": "WindowNotOver",
@@ -387,9 +403,9 @@ export const iSettlementAbi = [
       },
       {
         "indexed": true,
-        "internalType": "uint32",
+        "internalType": "uint16",
         "name": "id",
-        "type": "uint32"
+        "type": "uint16"
       },
       {
         "indexed": false,
@@ -430,9 +446,9 @@ export const iSettlementAbi = [
       },
       {
         "indexed": false,
-        "internalType": "uint16",
+        "internalType": "uint32",
         "name": "openChallenges",
-        "type": "uint16"
+        "type": "uint32"
       }
     ],
     "name": "ChallengeClosed",
@@ -455,9 +471,9 @@ export const iSettlementAbi = [
       },
       {
         "indexed": false,
-        "internalType": "uint16",
+        "internalType": "uint32",
         "name": "openChallenges",
-        "type": "uint16"
+        "type": "uint32"
       }
     ],
     "name": "ChallengeOpened",
@@ -744,6 +760,12 @@ export const iSettlementAbi = [
         "type": "address"
       },
       {
+        "indexed": true,
+        "internalType": "uint16",
+        "name": "id",
+        "type": "uint16"
+      },
+      {
         "indexed": false,
         "internalType": "bool",
         "name": "listed",
@@ -951,14 +973,14 @@ export const iSettlementAbi = [
             "type": "uint8"
           },
           {
-            "internalType": "uint16",
+            "internalType": "uint32",
             "name": "openChallenges",
-            "type": "uint16"
+            "type": "uint32"
           },
           {
-            "internalType": "uint32",
+            "internalType": "uint16",
             "name": "operatorId",
-            "type": "uint32"
+            "type": "uint16"
           }
         ],
         "internalType": "struct ISettlement.Epoch",
@@ -1119,9 +1141,9 @@ export const iSettlementAbi = [
             "type": "uint128"
           },
           {
-            "internalType": "uint32",
+            "internalType": "uint16",
             "name": "id",
-            "type": "uint32"
+            "type": "uint16"
           },
           {
             "internalType": "bool",
@@ -1160,9 +1182,9 @@ export const iSettlementAbi = [
   {
     "inputs": [
       {
-        "internalType": "uint32",
+        "internalType": "uint16",
         "name": "id",
-        "type": "uint32"
+        "type": "uint16"
       }
     ],
     "name": "operatorAt",

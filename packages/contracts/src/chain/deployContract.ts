@@ -1,0 +1,33 @@
+import type { Address, Hex } from 'viem'
+import { estimateGas, sendTransaction, waitForTransactionReceipt } from 'viem/actions'
+import { AccountMissingError, ContractError, toContractError } from '../errors.js'
+import type { AnyClient, WriteOptions, WriteResult } from './writeContract.js'
+
+/** Deploys `data` (bytecode and encoded constructor arguments) and waits until it is mined. */
+export async function deployContract(
+  client: AnyClient,
+  call: { data: Hex; name: string },
+  options: WriteOptions,
+): Promise<WriteResult & { address: Address }> {
+  const { account = client.account, confirmations = 1, onHash } = options
+  const functionName = `Deploying ${call.name}`
+  if (!account) throw new AccountMissingError(functionName)
+  try {
+    const gas = await estimateGas(client, { account, data: call.data })
+    const hash = await sendTransaction(client, {
+      account,
+      chain: client.chain ?? null,
+      data: call.data,
+      gas: gas + gas / 4n,
+    } as Parameters<typeof sendTransaction>[1])
+    onHash?.(hash)
+    const receipt = await waitForTransactionReceipt(client, { confirmations, hash })
+    const { contractAddress } = receipt
+    if (receipt.status === 'reverted' || !contractAddress) {
+      throw new ContractError({ functionName, hash, reason: 'mined, but reverted' })
+    }
+    return { address: contractAddress, hash, receipt }
+  } catch (error) {
+    throw toContractError(error, { functionName })
+  }
+}

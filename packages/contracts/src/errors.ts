@@ -1,0 +1,166 @@
+import { BaseError } from '@machinefi/core'
+import {
+  type Address,
+  decodeErrorResult,
+  type Hex,
+  HttpRequestError,
+  RpcRequestError,
+  SocketClosedError,
+  TimeoutError,
+  BaseError as ViemError,
+  WebSocketRequestError,
+} from 'viem'
+import { errorsAbi } from './abis/errorsAbi.js'
+
+/** A contract refused a call: what it was, and the revert by name and arguments. */
+export class ContractError extends BaseError {
+  override readonly name = 'ContractError'
+  readonly address: Address | undefined
+  readonly functionName: string
+  /** The revert; undefined if the chain gave no reason that any of the contracts has. */
+  readonly revert: ContractError.Revert | undefined
+  /** The transaction, if the call got so far as to be mined. */
+  readonly hash: Hex | undefined
+
+  constructor(parameters: ContractError.Parameters) {
+    const { address, cause, functionName, hash, reason, revert } = parameters
+    const said = revert ? formatRevert(revert) : (reason ?? 'the call reverted without a reason')
+    super(`${functionName} failed: ${said}.`, {
+      kind: 'contract',
+      cause,
+      metaMessages: [
+        ...(address ? [`Contract: ${address}`] : []),
+        ...(hash ? [`Transaction: ${hash}`] : []),
+      ],
+    })
+    this.address = address
+    this.functionName = functionName
+    this.hash = hash
+    this.revert = revert
+  }
+}
+
+export declare namespace ContractError {
+  type Revert = { name: string; args: readonly unknown[]; data: Hex }
+  type Parameters = {
+    address?: Address | undefined
+    cause?: unknown
+    functionName: string
+    hash?: Hex | undefined
+    reason?: string | undefined
+    revert?: Revert | undefined
+  }
+}
+
+/** The chain could not be asked: no answer, or an answer that says to come again. */
+export class ChainUnavailableError extends BaseError {
+  override readonly name = 'ChainUnavailableError'
+  constructor(functionName: string, cause: ViemError) {
+    super(`${functionName}: the chain did not answer.`, {
+      kind: 'transport',
+      cause,
+      metaMessages: [cause.shortMessage],
+    })
+  }
+}
+
+/** A call that sends a transaction needs an account: none was given, and the client has none. */
+export class AccountMissingError extends BaseError {
+  override readonly name = 'AccountMissingError'
+  constructor(functionName: string) {
+    super(`${functionName} needs an account.`, {
+      kind: 'input',
+      metaMessages: ['Create the client with `account`, or pass one.'],
+    })
+  }
+}
+
+/** Something that was looked for is not on the chain. */
+export class NotFoundOnChainError extends BaseError {
+  override readonly name = 'NotFoundOnChainError'
+  constructor(what: string, metaMessages: readonly string[] = []) {
+    super(`${what} is not on this chain.`, { kind: 'contract', metaMessages })
+  }
+}
+
+/** An argument that no contract could accept. */
+export class InvalidArgumentError extends BaseError {
+  override readonly name = 'InvalidArgumentError'
+  constructor(shortMessage: string, metaMessages: readonly string[] = []) {
+    super(shortMessage, { kind: 'input', metaMessages })
+  }
+}
+
+/** Wraps what viem threw, once, where it enters. Errors of the SDK pass through. */
+export function toContractError(
+  error: unknown,
+  call: { address?: Address | undefined; functionName: string },
+): BaseError {
+  if (error instanceof BaseError) return error
+  if (!(error instanceof ViemError)) {
+    return new ContractError({ ...call, cause: error, reason: String((error as Error)?.message) })
+  }
+  const data = findRevertData(error)
+  if (data === undefined && error.walk(isTransportError)) {
+    return new ChainUnavailableError(call.functionName, error)
+  }
+  const revert = data && decodeRevert(data)
+  return new ContractError({
+    ...call,
+    cause: error,
+    revert: revert || undefined,
+    reason: data && data !== '0x' ? `an unknown error ${data.slice(0, 10)}` : reasonOf(error),
+  })
+}
+
+/** Decodes the revert data of any of the contracts, or of Solidity itself. */
+export function decodeRevert(data: Hex): ContractError.Revert | undefined {
+  try {
+    // viem adds Error(string) and Panic(uint256) by itself.
+    const { errorName, args = [] } = decodeErrorResult({ abi: errorsAbi, data })
+    return { name: errorName, args, data }
+  } catch {
+    return undefined
+  }
+}
+
+function findRevertData(error: ViemError): Hex | undefined {
+  let found: Hex | undefined
+  error.walk((cause) => {
+    const { data, raw } = cause as { data?: unknown; raw?: unknown }
+    // viem's decoded error has the bytes as `raw`, a node's answer as `data`, some nest it.
+    const nested = (data as { data?: unknown } | undefined)?.data
+    for (const value of [raw, data, nested]) {
+      if (typeof value === 'string' && /^0x([0-9a-f]{2}){4,}$/i.test(value)) found ??= value as Hex
+    }
+    return found !== undefined
+  })
+  return found
+}
+
+function isTransportError(error: unknown): boolean {
+  if (error instanceof RpcRequestError) return error.code === -32005 || error.code === 429
+  return (
+    error instanceof HttpRequestError ||
+    error instanceof TimeoutError ||
+    error instanceof SocketClosedError ||
+    error instanceof WebSocketRequestError
+  )
+}
+
+/** The innermost of viem's short messages: the outer ones repeat the call. */
+function reasonOf(error: ViemError): string {
+  let reason = error.shortMessage
+  error.walk((cause) => {
+    if (cause instanceof ViemError) reason = cause.shortMessage
+    return false
+  })
+  return reason.replace(/\.$/, '')
+}
+
+function formatRevert({ name, args }: ContractError.Revert): string {
+  const values = args.map((arg) =>
+    JSON.stringify(arg, (_, value) => (typeof value === 'bigint' ? value.toString() : value)),
+  )
+  return `${name}(${values.join(', ').replaceAll('"', '')})`
+}

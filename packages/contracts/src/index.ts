@@ -1,0 +1,41 @@
+export { bondOperator } from './actions/bondOperator.js'
+export { createNetwork } from './actions/createNetwork.js'
+export { deployMachinefi } from './actions/deployMachinefi.js'
+export { finalizeEpochs } from './actions/finalizeEpochs.js'
+export { joinDevices } from './actions/joinDevices.js'
+export { listOperator } from './actions/listOperator.js'
+export { postEpoch } from './actions/postEpoch.js'
+export { readConfig } from './actions/readConfig.js'
+export { readEpoch, readEpochStatus, readEpochs } from './actions/readEpochs.js'
+export { readFinalWindow, readNextWindow } from './actions/readFinalWindow.js'
+export { type Member, readMembers } from './actions/readMembers.js'
+export { readNetwork } from './actions/readNetwork.js'
+export { type Operator, readOperator } from './actions/readOperator.js'
+export { readPaid } from './actions/readPaid.js'
+export { redeem } from './actions/redeem.js'
+export { registerDevices } from './actions/registerDevices.js'
+export { setConfig } from './actions/setConfig.js'
+export { suspendDevices } from './actions/suspendDevices.js'
+export { watchEpochs } from './actions/watchEpochs.js'
+export { requestWithdrawal, withdrawBond } from './actions/withdrawBond.js'
+export { addresses, type Deployment } from './addresses.js'
+export type { BlockRange } from './chain/readEvents.js'
+export type { AnyClient, WriteOptions, WriteResult } from './chain/writeContract.js'
+export { type Entry, type EntryDigest, entryDetail, toEntryDigest } from './Entry.js'
+export type { Epoch, EpochStatus, LogHead } from './Epoch.js'
+export {
+  AccountMissingError,
+  ChainUnavailableError,
+  ContractError,
+  decodeRevert,
+  InvalidArgumentError,
+  NotFoundOnChainError,
+} from './errors.js'
+export { type Network, toNetworkId } from './Network.js'
+export { configHash, encodePolicyParams, type NetworkConfig } from './NetworkConfig.js'
+export {
+  type Registration,
+  registrationMessage,
+  signRegistration,
+  toDeviceAddress,
+} from './Registration.js'
