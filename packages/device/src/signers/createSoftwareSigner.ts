@@ -16,7 +16,8 @@ import { generatePrivateKey, openPrivateKey } from '#signer'
 export function createSoftwareSigner(options: createSoftwareSigner.Options = {}): SoftwareSigner {
   const { algorithm = 'ES256' } = options
   if (algorithm !== 'ES256' && algorithm !== 'ES256K') throw new UnknownAlgorithmError()
-  const privateKey = options.privateKey?.slice() ?? generatePrivateKey(algorithm)
+  // A copy: `slice` of a Buffer would not be one.
+  const privateKey = Uint8Array.from(options.privateKey ?? generatePrivateKey(algorithm))
   const key = privateKey.length === 32 ? openPrivateKey(algorithm, privateKey) : undefined
   if (key === undefined) throw new InvalidPrivateKeyError(algorithm)
   const signer: Signer = {
