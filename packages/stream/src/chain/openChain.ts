@@ -1,0 +1,186 @@
+import {
+  type AnyClient,
+  type Deployment,
+  type Epoch,
+  type Network,
+  postEpoch,
+  readConfig,
+  readEpoch,
+  readFinalWindow,
+  readMembers,
+  readNextWindow,
+} from '@machinefi/contracts'
+import { fromHex, type Hex, toHex } from '@machinefi/core'
+import type { Metric } from '@machinefi/proof'
+import { type Account, decodeAbiParameters, parseAbi, parseAbiParameters } from 'viem'
+import { getBlock, getTransactionReceipt, readContract } from 'viem/actions'
+import { NodeConfigurationError } from '../errors.js'
+import type { Chain, ChainConfig, PostedEpoch } from './chain.js'
+
+/**
+ * The contracts of one network, as the node sees them. Everything is read up to
+ * `confirmations` blocks below the head, so that a short reorganisation goes by
+ * unseen.
+ *
+ * @param options.account who posts; the client's account by default.
+ */
+export function openChain(client: AnyClient, options: openChain.Options): Chain {
+  const { confirmations = 0, deployment, fromBlock = 0n, network } = options
+  const account = options.account ?? client.account
+  if (!account) throw new NodeConfigurationError('A node needs an account to post with.')
+
+  async function toPosted(epoch: Epoch, gasUsed: bigint): Promise<PostedEpoch> {
+    return {
+      window: epoch.window,
+      attempt: epoch.attempt,
+      parentAttempt: epoch.parentAttempt,
+      operator: epoch.operator.toLowerCase() as Hex,
+      depth: epoch.depth,
+      memberCount: epoch.memberCount,
+      configHash: epoch.configHash,
+      epochHash: epoch.epochHash,
+      ledgerRoot: fromHex(epoch.ledgerRoot),
+      ledgerTotal: epoch.ledgerTotal,
+      logs: epoch.logs.map(({ root, shard, size }) => ({
+        root: fromHex(root),
+        shard,
+        size: Number(size),
+      })),
+      challengeEndsAt: epoch.challengeEndsAt * 1000,
+      transaction: epoch.transactionHash,
+      block: Number(epoch.blockNumber),
+      gasUsed,
+    }
+  }
+
+  return {
+    operator: account.address.toLowerCase() as Hex,
+    async genesisHash() {
+      const { hash } = await getBlock(client, { blockNumber: 0n })
+      return hash
+    },
+    async head() {
+      const latest = await getBlock(client, { blockTag: 'latest' })
+      const head =
+        confirmations === 0 || latest.number < BigInt(confirmations)
+          ? latest
+          : await getBlock(client, { blockNumber: latest.number - BigInt(confirmations) })
+      return { block: Number(head.number), time: Number(head.timestamp) * 1000 }
+    },
+    async members(from, to) {
+      const members = await readMembers(client, {
+        fromBlock: BigInt(from) > fromBlock ? BigInt(from) : fromBlock,
+        network,
+        toBlock: BigInt(to),
+      })
+      return members.map(({ device, owner, publicKey, ...member }) => ({
+        ...member,
+        device: fromHex(device),
+        owner: fromHex(owner),
+        publicKey: fromHex(publicKey),
+      }))
+    },
+    memberCount: () =>
+      readContract(client, {
+        abi: membershipAbi,
+        address: network.membership,
+        functionName: 'memberCount',
+      }),
+    async config(window) {
+      const config = await readConfig(client, { fromBlock, network, window })
+      const [threshold, rate, cap] = decodeAbiParameters(policyParameters, config.policyParams)
+      if (config.policy.toLowerCase() !== deployment.policy.toLowerCase())
+        throw new NodeConfigurationError(
+          `The node does not know the reward policy ${config.policy}.`,
+        )
+      return {
+        hash: config.hash,
+        schema: Number(config.schema),
+        schemaHash: fromHex(config.schemaHash),
+        metric: toMetric(deployment, config.metric, config.metricParams),
+        threshold,
+        rate,
+        cap,
+        operator: config.operator.toLowerCase() as Hex,
+        graceMs: config.grace * 1000,
+        challengeWindowMs: config.challengeWindow * 1000,
+        responseTimeMs: config.responseTime * 1000,
+        retentionMs: config.retention * 1000,
+        maxRowsBytes: config.maxRowsBytes,
+      } satisfies ChainConfig
+    },
+    async progress() {
+      const [nextWindow, final] = await Promise.all([
+        readNextWindow(client, { network }),
+        readFinalWindow(client, { network }),
+      ])
+      return { nextWindow, nextFinalWindow: final === null ? network.firstWindow : final + 1 }
+    },
+    async epoch(window) {
+      const epoch = await readEpoch(client, { fromBlock, network, window })
+      if (!epoch) return undefined
+      const { gasUsed } = await getTransactionReceipt(client, { hash: epoch.transactionHash })
+      return toPosted(epoch, gasUsed)
+    },
+    async post(posting) {
+      const { ledgerRoot, logs, ...rest } = posting
+      const { epoch, receipt } = await postEpoch(client, {
+        ...rest,
+        account,
+        ledgerRoot: toHex(ledgerRoot),
+        logs: logs.map(({ root, shard, size }) => ({
+          root: toHex(root),
+          shard,
+          size: BigInt(size),
+        })),
+        network,
+      })
+      return toPosted(epoch, receipt.gasUsed)
+    },
+  }
+}
+
+export declare namespace openChain {
+  type Options = {
+    /** @default the client's */
+    account?: Account | undefined
+    /** Blocks on top of a block until it is believed. @default 0 */
+    confirmations?: number | undefined
+    /** Where the metrics and the reward policy are. */
+    deployment: Pick<Deployment, 'metrics' | 'policy'>
+    /** The block the network was created in, or one before. @default 0n */
+    fromBlock?: bigint | undefined
+    network: Network
+  }
+}
+
+const membershipAbi = parseAbi(['function memberCount() view returns (uint32)'])
+const policyParameters = parseAbiParameters('int256 threshold, uint256 rate, uint256 cap')
+
+/** The metric that a contract and its parameters stand for. */
+export function toMetric(
+  { metrics }: Pick<Deployment, 'metrics'>,
+  address: Hex,
+  params: Hex,
+): Metric {
+  const type = (Object.keys(metrics) as (keyof typeof metrics)[]).find(
+    (name) => metrics[name].toLowerCase() === address.toLowerCase(),
+  )
+  if (type === 'sum') {
+    const [field, min, max] = decodeAbiParameters(
+      parseAbiParameters('uint256 field, int256 min, int256 max'),
+      params,
+    )
+    return { type, field: Number(field), min: Number(min), max: Number(max) }
+  }
+  if (type === 'count') return { type }
+  if (type === 'average') {
+    const [field] = decodeAbiParameters(parseAbiParameters('uint256 field'), params)
+    return { type, field: Number(field) }
+  }
+  if (type === 'coverage') {
+    const [intervalMs] = decodeAbiParameters(parseAbiParameters('uint256 intervalMs'), params)
+    return { type, intervalMs: Number(intervalMs) }
+  }
+  throw new NodeConfigurationError(`The node does not know the metric ${address}.`)
+}

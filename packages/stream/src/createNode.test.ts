@@ -1,0 +1,66 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fromHex, toHex } from '@machinefi/core'
+import { verifyReceipt } from '@machinefi/proof'
+import { batchId } from '@machinefi/telemetry'
+import { afterEach, expect, test } from 'vitest'
+import { createFakeChain, createSigner, signSteps, walker } from '../test/createFakeChain.js'
+import { type Node, startNode } from './createNode.js'
+
+const directories: string[] = []
+const nodes: Node[] = []
+
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.close()
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true })
+})
+
+function createDirectory() {
+  const directory = mkdtempSync(join(tmpdir(), 'stream-'))
+  directories.push(directory)
+  return directory
+}
+
+test('default', async () => {
+  const chain = createFakeChain()
+  const signer = createSigner(1)
+  const logSigner = createSigner(2)
+  chain.join(signer)
+  const network = fromHex(chain.network.id)
+  let now = chain.time + 3_600_000
+  const node = await startNode({
+    dataDir: createDirectory(),
+    chains: [chain],
+    clock: () => now,
+    logSigner,
+    networks: [{ ...chain.network, schemas: [walker] }],
+    onError: (error) => {
+      throw error
+    },
+  })
+  nodes.push(node)
+  const batch = await signSteps({ signer, network, seq: 0, start: chain.time, steps: [60, 70] })
+  const [first] = await node.ingest(chain.network.id, [batch.bytes])
+  if (!first?.ok) throw new Error(first?.problem.title)
+  const verdict = await verifyReceipt(first.receipt, {
+    id: batchId(batch, network),
+    network,
+    now,
+    publicKey: logSigner.publicKey,
+  })
+  expect(verdict).toMatchObject({ ok: true, index: 0, checkpoint: { size: 1 } })
+
+  const [again] = await node.ingest(chain.network.id, [batch.bytes])
+  expect(again).toEqual({ ...first, duplicate: true })
+
+  chain.time += 2 * 86_400_000
+  now = chain.time
+  const settled = await node.settle()
+  expect(settled.map(({ window, ledgerTotal }) => [window, ledgerTotal])).toEqual([[20_000, 130n]])
+  const url = await node.listen({ port: 0 })
+  const response = await fetch(
+    `${url}/networks/${chain.network.id}/epochs/20000/claims/${toHex(batch.device)}`,
+  )
+  expect(await response.json()).toMatchObject({ value: '130', reward: '130', slot: 0, steps: 1 })
+})

@@ -1,0 +1,320 @@
+import { setImmediate } from 'node:timers/promises'
+import type { AnyClient, Deployment, Network } from '@machinefi/contracts'
+import { BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import { BatchError, decodeBatch, type Schema, type SignedBatch } from '@machinefi/telemetry'
+import type { Account } from 'viem'
+import type { Chain } from './chain/chain.js'
+import { openChain } from './chain/openChain.js'
+import { createSettler } from './epochs/createSettler.js'
+import { openEpochStore, type StoredEpoch } from './epochs/openEpochStore.js'
+import { NodeConfigurationError } from './errors.js'
+import { createRoutes } from './http/createRoutes.js'
+import { formatMetrics } from './http/formatMetrics.js'
+import { type HttpLimits, openServer } from './http/openServer.js'
+import { createPipeline, type Outcome, type PipelineLimits } from './ingest/createPipeline.js'
+import { type OpenNetwork, openNetwork } from './network/openNetwork.js'
+import { toProblem } from './problems.js'
+import { openStore } from './store/openStore.js'
+
+/**
+ * Creates the embedded node: one process, one data directory. It takes signed
+ * batches in, keeps them in a Merkle log and answers with receipts; it turns
+ * the windows that are over into claims and posts them.
+ *
+ * Resolves once the data directory is consistent and the members are read.
+ * Nothing is served before `listen`, nothing posted before `settle` or `start`.
+ *
+ * @throws {DataDirectoryError} the directory is in use, foreign or damaged.
+ * @throws {NodeConfigurationError} a schema or a metric that is not the network's.
+ */
+export async function createNode(options: createNode.Options): Promise<Node> {
+  const { client, deployment } = options
+  const first = options.networks[0]
+  if (!first) throw new NodeConfigurationError('A node serves at least one network.')
+  return startNode({
+    ...options,
+    chains: options.networks.map((network) =>
+      openChain(client, {
+        account: options.account,
+        confirmations: options.confirmations,
+        deployment,
+        fromBlock: network.fromBlock,
+        network,
+      }),
+    ),
+  })
+}
+
+export declare namespace createNode {
+  type Options = NodeOptions & {
+    /** A viem client: it reads the chain, and posts. */
+    client: AnyClient
+    /** Who posts. @default the client's account */
+    account?: Account | undefined
+    /** Blocks on top of a block until it is believed. @default 0 */
+    confirmations?: number | undefined
+    /** Where the metrics and the reward policy are. */
+    deployment: Pick<Deployment, 'metrics' | 'policy'>
+  }
+}
+
+/** A node with given views of the chain, one per network. */
+export async function startNode(
+  options: NodeOptions & { chains: readonly Chain[] },
+): Promise<Node> {
+  const { clock = Date.now, dataDir, logSigner, onEpoch, onError = () => {} } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  if (logSigner.algorithm !== 'ES256' || logSigner.publicKey.length !== 64)
+    throw new NodeConfigurationError('The log key is a P-256 key.')
+  const { chains, networks } = options
+  const operator = chains[0]!.operator
+  const store = openStore({
+    directory: dataDir,
+    identity: {
+      chain: await chains[0]!.genesisHash(),
+      operator,
+      logKey: toHex(publicKeyToAddress(logSigner.publicKey)),
+    },
+    networks: networks.map(({ id }) => fromHex(id)),
+  })
+
+  try {
+    const opened = new Map<string, OpenNetwork>()
+    for (const [i, { fromBlock: _, schemas, ...network }] of networks.entries())
+      opened.set(
+        network.id.toLowerCase(),
+        await openNetwork({
+          chain: chains[i]!,
+          clock,
+          network,
+          refreshMs: limits.refreshMs,
+          schemas,
+          store,
+        }),
+      )
+    return await run(opened)
+  } catch (error) {
+    store.close()
+    throw error
+  }
+
+  async function run(opened: Map<string, OpenNetwork>): Promise<Node> {
+    const all = [...opened.values()]
+    const byState = new Map(all.map((open) => [open.state, open]))
+    for (const open of all) await open.refresh()
+    const epochs = openEpochStore(store.database)
+    const pipeline = createPipeline({
+      clock,
+      limits,
+      onError,
+      operator: fromHex(operator),
+      refreshMembers: (state) => byState.get(state)!.refreshSoon(),
+      signer: logSigner,
+      store,
+    })
+    const settler = createSettler({
+      clock,
+      epochs,
+      maxSkewMs: limits.maxSkewMs,
+      onEpoch: onEpoch && (({ network }, epoch) => onEpoch({ network: network.id, ...epoch })),
+      pipeline,
+      store,
+    })
+    const failures = new Map<OpenNetwork, unknown>()
+    const startedAt = clock()
+    let closing = false
+    let url: string | undefined
+    let timer: NodeJS.Timeout | undefined
+
+    function health() {
+      const problems: string[] = []
+      if (pipeline.failure) problems.push(pipeline.failure.shortMessage)
+      if (closing) problems.push('The node is shutting down.')
+      for (const [open, error] of failures) problems.push(`${open.network.id}: ${messageOf(error)}`)
+      for (const { network, status } of all)
+        if (status.error) problems.push(`${network.id}: ${messageOf(status.error)}`)
+      return {
+        ok: problems.length === 0,
+        problems,
+        startedAt,
+        networks: all.map(({ network, state, status }) => ({
+          id: network.id,
+          size: state.size,
+          members: state.members.size,
+          block: status.block,
+        })),
+      }
+    }
+
+    const server = openServer({
+      limits,
+      onError,
+      routes: createRoutes({
+        clock,
+        epochs,
+        health,
+        logKey: logSigner.publicKey,
+        maxBatchesPerBody: limits.maxBatchesPerBody,
+        maxSkewMs: limits.maxSkewMs,
+        metrics: () =>
+          formatMetrics({
+            evidence: () => pipeline.stats.refused.get('equivocation') ?? 0,
+            failing: (open) => (failures.has(open) ? 1 : 0),
+            networks: all,
+            pipeline,
+          }),
+        networks: opened,
+        pipeline,
+        settler,
+        store,
+      }),
+    })
+
+    let settling: Promise<unknown> = Promise.resolve()
+    function settle(): Promise<SettledEpoch[]> {
+      const work = settling.then(async () => {
+        const settled: SettledEpoch[] = []
+        let failed: unknown
+        for (const open of all) {
+          if (closing) break
+          try {
+            for (const epoch of await settler.settle(open))
+              settled.push({ network: open.network.id, ...epoch })
+            await settler.expire(open)
+            failures.delete(open)
+          } catch (error) {
+            failures.set(open, error)
+            failed ??= error
+          }
+        }
+        if (failed !== undefined) throw failed
+        return settled
+      })
+      settling = work.catch(() => {})
+      return work
+    }
+
+    return {
+      get url() {
+        return url
+      },
+      async ingest(network, batches) {
+        const open = opened.get(network.toLowerCase())
+        if (!open) return batches.map(() => ({ ok: false, problem: toProblem('unknown-network') }))
+        const decoded = batches.map((bytes) => {
+          try {
+            return decodeBatch(bytes)
+          } catch (error) {
+            if (error instanceof BatchError) return toProblem(error.reason, error.shortMessage)
+            throw error
+          }
+        })
+        const outcomes = await pipeline.submit(
+          open.state,
+          decoded.filter((item): item is SignedBatch => 'bytes' in item),
+        )
+        let next = 0
+        return decoded.map(
+          (item): Outcome => ('bytes' in item ? outcomes[next++]! : { ok: false, problem: item }),
+        )
+      },
+      settle,
+      async refresh() {
+        await Promise.all(all.map((open) => open.refresh()))
+      },
+      health,
+      async listen({ host = '127.0.0.1', port = 4270 } = {}) {
+        url = await server.listen({ host, port })
+        return url
+      },
+      start({ everyMs = 5000 } = {}) {
+        const tick = async () => {
+          for (const open of all) await open.refresh().catch(onError)
+          await settle().catch(onError)
+          if (!closing) timer = setTimeout(tick, everyMs).unref()
+        }
+        timer ??= setTimeout(tick, 0).unref()
+      },
+      async close() {
+        if (closing) return
+        closing = true
+        clearTimeout(timer)
+        // First no new work, then an answer for what is under way, then the files.
+        const drained = server.close(limits.closeGraceMs)
+        await pipeline.close()
+        await settling
+        await drained
+        await setImmediate()
+        store.close()
+      },
+    }
+  }
+}
+
+export type NodeOptions = {
+  /** Where the node keeps everything. Created if missing; for this node alone. */
+  dataDir: string
+  /** The log key, ES256: the one the operator is bonded with. */
+  logSigner: Signer
+  networks: readonly (Network & {
+    /** All schemas that the network ever had. */
+    schemas: readonly Schema[]
+    /** The block the network was created in, or one before. @default 0n */
+    fromBlock?: bigint | undefined
+  })[]
+  /** Milliseconds since the Unix epoch. @default Date.now */
+  clock?: (() => number) | undefined
+  limits?: Partial<NodeLimits> | undefined
+  /** Told of every epoch as it is posted. */
+  onEpoch?: ((epoch: SettledEpoch) => void) | undefined
+  /** Told of what went wrong in the background. */
+  onError?: ((error: unknown) => void) | undefined
+}
+
+export type NodeLimits = PipelineLimits &
+  HttpLimits & {
+    maxBatchesPerBody: number
+    /** Least time between two refreshes of the members that unknown devices cause. */
+    refreshMs: number
+    /** How long `close` waits for requests. */
+    closeGraceMs: number
+  }
+
+export type SettledEpoch = StoredEpoch & { network: string }
+
+export type Node = {
+  /** Where it listens. */
+  readonly url: string | undefined
+  /** Takes batches in, as received; outcomes in their order. */
+  ingest(network: string, batches: readonly Uint8Array[]): Promise<Outcome[]>
+  /** Does all epoch work that is due now: cut, build, post, expire. Resolves to what was posted. */
+  settle(): Promise<SettledEpoch[]>
+  /** Reads new members and rules from the chain. */
+  refresh(): Promise<void>
+  health(): { ok: boolean; problems: string[] } & Record<string, unknown>
+  /** Serves HTTP; resolves to the URL. */
+  listen(options?: { host?: string; port?: number }): Promise<string>
+  /** Follows the chain and settles by a timer until it is closed. */
+  start(options?: { everyMs?: number }): void
+  /** Answers what was taken in, then lets go of the data directory. */
+  close(): Promise<void>
+}
+
+export const defaultLimits: NodeLimits = {
+  commitDelayMs: 5,
+  maxCommit: 1000,
+  maxPending: 10_000,
+  maxPendingBytes: 64 * 1024 * 1024,
+  maxSkewMs: 120_000,
+  maxBatchesPerBody: 1000,
+  maxBodyBytes: 8 * 1024 * 1024,
+  maxConnections: 1024,
+  requestTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 60_000,
+  refreshMs: 1000,
+  closeGraceMs: 10_000,
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof BaseError ? error.shortMessage : String(error)
+}

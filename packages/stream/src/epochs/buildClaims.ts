@@ -1,0 +1,158 @@
+import { setImmediate } from 'node:timers/promises'
+import { buildTrace, isInWindow, type LoggedBatch, reward, selectBatches } from '@machinefi/proof'
+import { decodeBatch, type Schema, type SignedBatch } from '@machinefi/telemetry'
+import type { ChainConfig } from '../chain/chain.js'
+import type { Store, StoredBatch, StoredMember } from '../store/openStore.js'
+import type { Claim } from './openEpochStore.js'
+
+/**
+ * Computes what every member did in a window, from the prefix of the log that
+ * was cut for it, and nothing else. Memory is bounded by one device's batches
+ * and a few numbers for every other batch; the event loop has its turn now and
+ * then.
+ *
+ * @returns one claim per slot; null where the slot is still empty.
+ */
+export async function buildClaims(options: buildClaims.Options): Promise<(Claim | null)[]> {
+  const { config, maxSkewMs, members, network, previous, schema, size, store, window } = options
+  const indexes = await findBatches()
+  const claims: (Claim | null)[] = []
+  let breath = performance.now()
+  for (const member of members) {
+    const before = previous[member.slot] ?? null
+    while (claims.length < member.slot) claims.push(null)
+    claims.push(buildClaim(member, before))
+    if (performance.now() - breath > maxHoldMs) {
+      await setImmediate()
+      breath = performance.now()
+    }
+  }
+  return claims
+
+  function buildClaim(member: StoredMember, before: Claim | null): Claim | null {
+    const { device, slot } = member
+    const cumulative = before?.cumulative ?? 0n
+    if (!isPaid(member, window))
+      // A slot is empty until its member's first paid window and never again.
+      return before && { ...emptyClaim, cumulative, device, slot }
+    const trace = buildTrace({
+      batches: readTrace({ ...options, device, indexes: indexes.get(member.number) ?? [] }),
+      metric: config.metric,
+      schema,
+      window,
+    })
+    const { cap, rate, threshold } = config
+    const earned = reward({ cap, rate, threshold, value: trace.value })
+    return {
+      slot,
+      device,
+      paid: true,
+      value: trace.value,
+      reward: earned,
+      cumulative: cumulative + earned,
+      steps: trace.steps,
+      traceRoot: trace.root,
+    }
+  }
+
+  /** Where in the log each device's batches of the window are. */
+  async function findBatches(): Promise<Map<number, number[]>> {
+    const found = new Map<number, number[]>()
+    // Whatever overlaps the window arrived after its start, give or take the clock of a device.
+    let from = store.firstArrivedSince(network, window.start - maxSkewMs)
+    for (; from < size; from += pageSize) {
+      for (const stored of store.batches(network, from, Math.min(size, from + pageSize))) {
+        const { header } = joinBatch(stored, null)
+        if (header.schema !== config.schema || !isInWindow(header, window)) continue
+        const list = found.get(stored.device)
+        if (list) list.push(stored.index)
+        else found.set(stored.device, [stored.index])
+      }
+      await setImmediate()
+    }
+    return found
+  }
+}
+
+export declare namespace buildClaims {
+  type Options = {
+    config: ChainConfig
+    /** How far ahead a batch may have been dated when it was taken in. */
+    maxSkewMs: number
+    /** In order of slots. */
+    members: readonly StoredMember[]
+    network: number
+    /** The claims of the window before, by slot. */
+    previous: readonly (Claim | null)[]
+    schema: Schema
+    /** Entries of the log that count. */
+    size: number
+    store: Store
+    window: { start: number; end: number }
+  }
+}
+
+/** A device's canonical batches of a window, with their rows. */
+export function readTrace(options: readTrace.Options): LoggedTrace[] {
+  const { config, device, indexes, network, store, window } = options
+  const stored = indexes.map((index) => store.batch(network, index)!)
+  const records = store.records(network, stored)
+  const batches = stored.map((batch, i) => ({
+    batch: joinBatch(batch, records[i]!),
+    id: batch.id,
+    index: batch.index,
+    shard: 0,
+  }))
+  return selectBatches(batches, { device, schema: config.schema, window })
+}
+
+export declare namespace readTrace {
+  type Options = Pick<buildClaims.Options, 'config' | 'network' | 'store' | 'window'> & {
+    device: Uint8Array
+    indexes: readonly number[]
+  }
+}
+
+export type LoggedTrace = LoggedBatch & { batch: SignedBatch }
+
+/** A stored batch as it was received, or without its rows. */
+export function joinBatch(stored: StoredBatch, records: Uint8Array | null): SignedBatch {
+  const { envelope } = stored
+  const head = records === null ? [0xf6] : byteStringHead(records.length)
+  const bytes = new Uint8Array(1 + envelope.length + head.length + (records?.length ?? 0))
+  bytes[0] = 0x82
+  bytes.set(envelope, 1)
+  bytes.set(head, 1 + envelope.length)
+  if (records) bytes.set(records, 1 + envelope.length + head.length)
+  return decodeBatch(bytes)
+}
+
+/** Whether a window pays a member: joined before its start, not suspended before its end. */
+export function isPaid(
+  member: Pick<StoredMember, 'joinedAt' | 'suspendedAt'>,
+  window: { start: number; end: number },
+): boolean {
+  const { joinedAt, suspendedAt } = member
+  return (
+    joinedAt !== 0 &&
+    joinedAt * 1000 < window.start &&
+    (suspendedAt === 0 || suspendedAt * 1000 >= window.end)
+  )
+}
+
+/** The longest the event loop is held, in ms. */
+const maxHoldMs = 10
+const pageSize = 500
+const emptyClaim = {
+  paid: false,
+  value: 0n,
+  reward: 0n,
+  steps: 0,
+  traceRoot: new Uint8Array(32),
+}
+
+function byteStringHead(length: number): number[] {
+  if (length < 24) return [0x40 | length]
+  if (length < 256) return [0x58, length]
+  return [0x59, length >> 8, length & 0xff]
+}

@@ -1,0 +1,202 @@
+import type { Hex } from '@machinefi/core'
+import type { Metric } from '@machinefi/proof'
+import { type Database, prepareInsert, transaction } from '../store/openDatabase.js'
+
+/** Epochs and the claims of their ledgers, in the node's main database. */
+export function openEpochStore(database: Database.Database): EpochStore {
+  database.exec(`
+    CREATE TABLE IF NOT EXISTS epochs (
+      network INTEGER NOT NULL, window INTEGER NOT NULL, attempt INTEGER NOT NULL,
+      epoch TEXT NOT NULL, posted TEXT, PRIMARY KEY (network, window, attempt)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS claims (
+      network INTEGER NOT NULL, window INTEGER NOT NULL, attempt INTEGER NOT NULL,
+      slot INTEGER NOT NULL, device BLOB NOT NULL, paid INTEGER NOT NULL, value TEXT NOT NULL,
+      reward TEXT NOT NULL, cumulative TEXT NOT NULL, steps INTEGER NOT NULL,
+      trace_root BLOB NOT NULL, PRIMARY KEY (network, window, attempt, slot)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS claims_of_device ON claims (network, device, window);
+  `)
+  const insert = prepareInsert(database, 'claims', 11)
+  const claimColumns = 'slot, device, paid, value, reward, cumulative, steps, trace_root'
+  const query = {
+    epochs: database
+      .prepare(
+        `SELECT epoch, posted FROM epochs AS e WHERE network = ? AND window >= ? AND attempt =
+           (SELECT max(attempt) FROM epochs WHERE network = e.network AND window = e.window)
+         ORDER BY window LIMIT ?`,
+      )
+      .raw(),
+    epoch: database
+      .prepare(
+        `SELECT epoch, posted FROM epochs WHERE network = ? AND window = ?
+         ORDER BY attempt DESC LIMIT 1`,
+      )
+      .raw(),
+    last: database
+      .prepare(
+        `SELECT epoch, posted FROM epochs WHERE network = ?
+         ORDER BY window DESC, attempt DESC LIMIT 1`,
+      )
+      .raw(),
+    claims: database
+      .prepare(
+        `SELECT ${claimColumns} FROM claims WHERE network = ? AND window = ? AND attempt = ?
+         ORDER BY slot`,
+      )
+      .raw(),
+    claimsOf: database
+      .prepare(
+        `SELECT window, ${claimColumns} FROM claims AS c WHERE network = ? AND device = ?
+         AND window >= ? AND attempt =
+           (SELECT max(attempt) FROM epochs WHERE network = c.network AND window = c.window)
+         ORDER BY window LIMIT ?`,
+      )
+      .raw(),
+  }
+
+  return {
+    put(network, epoch, claims) {
+      const { attempt, window } = epoch
+      transaction(database, () => {
+        database
+          .prepare('INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, NULL)')
+          .run([network, window, attempt, formatEpoch(epoch)])
+        database
+          .prepare('DELETE FROM claims WHERE network = ? AND window = ? AND attempt = ?')
+          .run([network, window, attempt])
+        insert(
+          claims.flatMap((claim) => [
+            network,
+            window,
+            attempt,
+            claim.slot,
+            claim.device,
+            claim.paid ? 1 : 0,
+            String(claim.value),
+            String(claim.reward),
+            String(claim.cumulative),
+            claim.steps,
+            claim.traceRoot,
+          ]),
+        )
+      })
+    },
+    setPosted(network, { attempt, window }, posted) {
+      database
+        .prepare('UPDATE epochs SET posted = ? WHERE network = ? AND window = ? AND attempt = ?')
+        .run([formatEpoch(posted), network, window, attempt])
+    },
+    epoch: (network, window) => toEpoch(query.epoch.get([network, window])),
+    last: (network) => toEpoch(query.last.get([network])),
+    epochs: (network, fromWindow, limit) =>
+      (query.epochs.all([network, fromWindow, limit]) as EpochRow[]).map((row) => toEpoch(row)!),
+    claims: (network, { attempt, window }) =>
+      (query.claims.all([network, window, attempt]) as ClaimRow[]).map(toClaim),
+    claimsOf: (network, device, fromWindow, limit) =>
+      (query.claimsOf.all([network, device, fromWindow, limit]) as [number, ...ClaimRow][]).map(
+        ([window, ...row]) => ({ window, ...toClaim(row) }),
+      ),
+  }
+}
+
+export type EpochStore = {
+  /** Puts an epoch that was built in the place of one of the same attempt. */
+  put(network: number, epoch: BuiltEpoch, claims: readonly Claim[]): void
+  setPosted(network: number, epoch: BuiltEpoch, posted: Posted): void
+  /** The latest attempt at a window. */
+  epoch(network: number, window: number): StoredEpoch | undefined
+  last(network: number): StoredEpoch | undefined
+  epochs(network: number, fromWindow: number, limit: number): StoredEpoch[]
+  /** All claims of an epoch, by slot. */
+  claims(network: number, epoch: { attempt: number; window: number }): Claim[]
+  claimsOf(
+    network: number,
+    device: Uint8Array,
+    fromWindow: number,
+    limit: number,
+  ): (Claim & { window: number })[]
+}
+
+/** What an epoch commits to, as it was built. */
+export type BuiltEpoch = {
+  window: number
+  /** As the contract will count it. */
+  attempt: number
+  parentAttempt: number
+  /** Of the log that counts: the first `size` entries. */
+  size: number
+  logRoot: Hex
+  depth: number
+  ledgerRoot: Hex
+  ledgerTotal: bigint
+  configHash: Hex
+  /** Schema id. */
+  schema: number
+  metric: Metric
+  threshold: bigint
+  rate: bigint
+  cap: bigint
+  /** When it was built, ms. */
+  builtAt: number
+}
+
+/** How it got on chain. */
+export type Posted = {
+  operator: Hex
+  memberCount: number
+  epochHash: Hex
+  /** ms */
+  challengeEndsAt: number
+  transaction: Hex
+  block: number
+  gasUsed: bigint
+}
+
+export type StoredEpoch = BuiltEpoch & { posted: Posted | undefined }
+
+/** A member's entry in a ledger: what it did in the window, and all it ever earned. */
+export type Claim = {
+  slot: number
+  device: Uint8Array
+  /** Whether the window pays the member at all. */
+  paid: boolean
+  value: bigint
+  reward: bigint
+  cumulative: bigint
+  steps: number
+  traceRoot: Uint8Array
+}
+
+type EpochRow = [epoch: string, posted: string | null]
+type ClaimRow = [number, Uint8Array, number, string, string, string, number, Uint8Array]
+
+function toEpoch(row: unknown): StoredEpoch | undefined {
+  if (!row) return undefined
+  const [epoch, posted] = row as EpochRow
+  return { ...parse<BuiltEpoch>(epoch), posted: posted ? parse<Posted>(posted) : undefined }
+}
+
+function toClaim(row: ClaimRow): Claim {
+  return {
+    slot: row[0],
+    device: row[1],
+    paid: row[2] === 1,
+    value: BigInt(row[3]),
+    reward: BigInt(row[4]),
+    cumulative: BigInt(row[5]),
+    steps: row[6],
+    traceRoot: row[7],
+  }
+}
+
+/** Bigints go as `123n`; no other string here has that form. */
+function formatEpoch(value: object): string {
+  return JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? `${item}n` : item))
+}
+
+function parse<value>(text: string): value {
+  return JSON.parse(text, (_, item) =>
+    typeof item === 'string' && /^-?\d+n$/.test(item) ? BigInt(item.slice(0, -1)) : item,
+  )
+}

@@ -1,0 +1,83 @@
+import { toProblem } from '../problems.js'
+import type { Route } from './openServer.js'
+
+/** Describes the routes as an OpenAPI 3.1 document. */
+export function createOpenApi(routes: readonly Route[]): OpenApi {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const route of routes) {
+    const { accepts, method, path, problems, query = {}, returns, summary } = route
+    const responses: Record<string, unknown> = {
+      200: {
+        description: 'OK',
+        content: Object.fromEntries(returns.map((type) => [type, {}])),
+      },
+    }
+    for (const reason of problems) {
+      const { status, title } = toProblem(reason)
+      const known = responses[status] as { description: string } | undefined
+      responses[status] = {
+        description: known
+          ? `${known.description}; \`${reason}\`: ${title}`
+          : `\`${reason}\`: ${title}`,
+        content: {
+          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+        },
+      }
+    }
+    paths[path] ??= {}
+    paths[path][method.toLowerCase()] = {
+      summary,
+      parameters: [
+        ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+          name,
+          in: 'path',
+          required: true,
+          schema: { type: 'string' },
+        })),
+        ...Object.entries(query).map(([name, { description, integer, required }]) => ({
+          name,
+          in: 'query',
+          description,
+          required: required === true,
+          schema: { type: integer ? 'integer' : 'string' },
+        })),
+      ],
+      ...(accepts
+        ? {
+            requestBody: {
+              required: true,
+              content: Object.fromEntries(accepts.map((type) => [type, {}])),
+            },
+          }
+        : {}),
+      responses,
+    }
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'MachineFi stream node', version: '0.1.0' },
+    paths,
+    components: {
+      schemas: {
+        Problem: {
+          type: 'object',
+          description: 'RFC 9457; the last part of `type` is a stable code',
+          required: ['type', 'status', 'title'],
+          properties: {
+            type: { type: 'string' },
+            status: { type: 'integer' },
+            title: { type: 'string' },
+            detail: { type: 'string' },
+          },
+        },
+      },
+    },
+  }
+}
+
+export type OpenApi = {
+  openapi: '3.1.0'
+  info: { title: string; version: string }
+  paths: Record<string, Record<string, unknown>>
+  components: object
+}

@@ -1,0 +1,681 @@
+import { formatDid, parseDid, toHex } from '@machinefi/core'
+import { checkRecords, type Field, fromRow, rowAt, type Schema } from '@machinefi/telemetry'
+import { isPaid, joinBatch } from '../epochs/buildClaims.js'
+import type { Settler } from '../epochs/createSettler.js'
+import type { Claim, EpochStore, StoredEpoch } from '../epochs/openEpochStore.js'
+import type { Outcome, Pipeline } from '../ingest/createPipeline.js'
+import type { Member } from '../network/createMemberTable.js'
+import type { OpenNetwork } from '../network/openNetwork.js'
+import type { ProblemReason } from '../problems.js'
+import type { Store } from '../store/openStore.js'
+import { createOpenApi } from './createOpenApi.js'
+import {
+  type Call,
+  ProblemError,
+  problemReply,
+  quote,
+  type Reply,
+  type Route,
+} from './openServer.js'
+import { encodeOutcome, splitSequence } from './splitSequence.js'
+
+/** Every operation of the node's API. */
+export function createRoutes(options: createRoutes.Options): Route[] {
+  const { epochs, health, maxBatchesPerBody, metrics, networks, pipeline, settler, store } = options
+
+  const networkOf = ({ path }: Call): OpenNetwork => {
+    const network = networks.get(path.network!.toLowerCase())
+    if (!network) throw new ProblemError('unknown-network', `There is no ${quote(path.network!)}.`)
+    return network
+  }
+  const deviceOf = ({ path }: Call, { state }: OpenNetwork): Member => {
+    let device: Uint8Array
+    try {
+      device = parseDid(path.device!)
+    } catch {
+      throw new ProblemError('parameter', `${quote(path.device!)} is neither a DID nor an address.`)
+    }
+    const member = state.members.get(device)
+    if (!member) throw new ProblemError('not-found', 'The device is not a member of this network.')
+    return member
+  }
+  const epochOf = (call: Call, open: OpenNetwork): StoredEpoch => {
+    const window = parseWindow(call.path.window!, open)
+    const epoch = epochs.epoch(open.state.number, window)
+    if (!epoch?.posted) throw new ProblemError('not-found', `Window ${window} has not been posted.`)
+    return epoch
+  }
+
+  const network = '/networks/{network}'
+  const device = `${network}/devices/{device}`
+  const epoch = `${network}/epochs/{window}`
+  const notNetwork = ['unknown-network'] as const
+  const notDevice = ['unknown-network', 'parameter', 'not-found'] as const
+
+  const routes: Route[] = [
+    {
+      method: 'POST',
+      path: `${network}/batches`,
+      summary: 'Take in one signed batch, or a CBOR sequence of them',
+      accepts: ['application/cose', 'application/cbor-seq'],
+      returns: ['application/cose', 'application/cbor-seq'],
+      problems: ingestProblems,
+      async handle(call) {
+        const open = networkOf(call)
+        const { type } = call
+        if (type !== 'application/cose' && type !== 'application/cbor-seq')
+          throw new ProblemError(
+            'media-type',
+            'application/cose for one batch, application/cbor-seq for a sequence of them.',
+          )
+        const body = await call.body()
+        if (body.length === 0) throw new ProblemError('body', 'The body is empty.')
+        const single = type === 'application/cose'
+        const split = splitSequence(body, { maxItems: single ? 2 : maxBatchesPerBody })
+        if (!split.ok) return problemReply(split.problem)
+        const { items } = split
+        if (single && items.length > 1)
+          throw new ProblemError('body', 'More than one batch: send them as application/cbor-seq.')
+        const batches = items.filter((item) => 'bytes' in item)
+        const outcomes = await pipeline.submit(open.state, batches)
+        let next = 0
+        const answers = items.map(
+          (item): Outcome => ('bytes' in item ? outcomes[next++]! : { ok: false, problem: item }),
+        )
+        if (!single) {
+          // Nothing was taken in: say so where every client looks.
+          const [first] = answers
+          if (
+            !first!.ok &&
+            first!.problem.status === 503 &&
+            answers.every((a) => !a.ok && a.problem === first!.problem)
+          )
+            return problemReply(first!.problem)
+          return {
+            status: 200,
+            type: 'application/cbor-seq',
+            body: answers.flatMap(encodeOutcome),
+          }
+        }
+        const [answer] = answers
+        return answer!.ok
+          ? { status: 200, type: 'application/cose', body: answer!.receipt }
+          : problemReply(answer!.problem)
+      },
+    },
+    {
+      method: 'GET',
+      path: '/networks',
+      summary: 'The networks of this node',
+      returns: [json],
+      problems: [],
+      handle: () => reply({ networks: [...networks.values()].map(describe) }),
+    },
+    {
+      method: 'GET',
+      path: network,
+      summary: 'One network: contracts, rules, log key',
+      returns: [json],
+      problems: notNetwork,
+      handle: (call) => reply(describe(networkOf(call))),
+    },
+    {
+      method: 'GET',
+      path: device,
+      summary: 'What the node knows of a device: membership, seq, gaps',
+      returns: [json],
+      problems: notDevice,
+      handle(call) {
+        const open = networkOf(call)
+        const member = deviceOf(call, open)
+        const now = Math.floor(options.clock() / open.windowMs)
+        return reply({
+          ...identify(member.device),
+          network: open.network.id,
+          member: {
+            slot: member.slot,
+            joinedAt: member.joinedAt * 1000,
+            suspendedAt: member.suspendedAt === 0 ? null : member.suspendedAt * 1000,
+            assurance: member.assurance,
+            paid: isPaid(member, open.windowOf(now)),
+          },
+          algorithm: member.algorithm,
+          publicKey: toHex(member.publicKey),
+          owner: toHex(member.owner),
+          nextSeq: store.nextSeq(member.number),
+          ...store.counts(member.number),
+          gaps: store.gaps(member.number, 100),
+          evidence: store.evidence(member.number).length,
+        })
+      },
+    },
+    {
+      method: 'GET',
+      path: `${device}/records`,
+      summary: 'Readings of a device in [from, to), in order of seq',
+      query: {
+        from: { description: 'Time in ms, or ISO 8601' },
+        to: { description: 'Time in ms, or ISO 8601' },
+        seq: { description: 'First seq; pass `next` of the answer before', integer: true },
+        limit: { description: 'Most batches, 1 to 1000', integer: true },
+      },
+      returns: [json],
+      problems: notDevice,
+      handle(call) {
+        const open = networkOf(call)
+        const { number } = deviceOf(call, open)
+        const from = parseTime(call.query, 'from') ?? 0
+        const to = parseTime(call.query, 'to') ?? Number.MAX_SAFE_INTEGER
+        const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 200
+        const seq = parseInteger(call.query, 'seq') ?? 0
+        return reply(readRecords(open, number, { from, limit, seq, to }))
+      },
+    },
+    {
+      method: 'GET',
+      path: `${device}/claims`,
+      summary: 'What a device did in each window that was posted',
+      query: {
+        from: { description: 'First window' },
+        limit: { description: 'Most claims, 1 to 1000', integer: true },
+      },
+      returns: [json],
+      problems: notDevice,
+      handle(call) {
+        const open = networkOf(call)
+        const member = deviceOf(call, open)
+        const from = call.query.get('from')
+        const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 1000
+        const claims = epochs.claimsOf(
+          open.state.number,
+          member.device,
+          from === null ? 0 : parseWindow(from, open),
+          limit,
+        )
+        return reply({
+          ...identify(member.device),
+          claims: claims.map(({ window, ...claim }) => ({
+            ...showWindow(window, open),
+            ...showClaim(claim),
+          })),
+        })
+      },
+    },
+    {
+      method: 'GET',
+      path: `${device}/evidence`,
+      summary: 'Pairs of batches with one seq that a device signed',
+      returns: [json],
+      problems: notDevice,
+      handle(call) {
+        const open = networkOf(call)
+        const member = deviceOf(call, open)
+        const { number } = open.state
+        const evidence = store.evidence(member.number).map(({ at, batch, first, id, seq }) => {
+          const stored = store.batch(number, first)!
+          const logged = joinBatch(stored, store.records(number, [stored])[0]!)
+          return {
+            seq,
+            at,
+            logged: { index: first, id: toHex(stored.id), batch: toHex(logged.bytes) },
+            other: { id: toHex(id), batch: toHex(batch) },
+          }
+        })
+        return reply({ ...identify(member.device), evidence })
+      },
+    },
+    {
+      method: 'GET',
+      path: `${network}/log/checkpoint`,
+      summary: 'The latest signed head of the log',
+      query: { size: { description: 'The first whose size is at least this', integer: true } },
+      returns: ['application/cose'],
+      problems: [...notNetwork, 'parameter', 'not-found'],
+      handle(call) {
+        const { number } = networkOf(call).state
+        const size = parseInteger(call.query, 'size')
+        const checkpoint =
+          size === undefined ? store.lastCheckpoint(number) : store.checkpoint(number, size)
+        if (!checkpoint) throw new ProblemError('not-found', 'There is no such checkpoint.')
+        return { status: 200, type: 'application/cose', body: checkpoint.bytes }
+      },
+    },
+    {
+      method: 'GET',
+      path: `${network}/log/checkpoints`,
+      summary: 'Every head that was ever signed, in order of size',
+      query: {
+        from: { description: 'First size', integer: true },
+        limit: { description: 'Most checkpoints, 1 to 10000', integer: true },
+      },
+      returns: ['application/cbor-seq'],
+      problems: [...notNetwork, 'parameter'],
+      handle(call) {
+        const { number } = networkOf(call).state
+        const from = parseInteger(call.query, 'from') ?? 0
+        const limit = parseInteger(call.query, 'limit', { least: 1, most: 10_000 }) ?? 1000
+        const checkpoints = store.checkpoints(number, from, limit)
+        return {
+          status: 200,
+          type: 'application/cbor-seq',
+          body: checkpoints.map(({ bytes }) => bytes),
+        }
+      },
+    },
+    {
+      method: 'GET',
+      path: `${network}/log/entries`,
+      summary: 'Batch ids of [from, to), 32 bytes each',
+      query: {
+        from: { description: 'First index', integer: true },
+        to: { description: 'One above the last index', integer: true },
+      },
+      returns: ['application/octet-stream'],
+      problems: [...notNetwork, 'parameter'],
+      handle(call) {
+        const { log, size } = networkOf(call).state
+        const from = parseInteger(call.query, 'from', { most: size }) ?? 0
+        const to =
+          parseInteger(call.query, 'to', { least: from, most: size }) ??
+          Math.min(size, from + maxEntries)
+        return {
+          status: 200,
+          type: 'application/octet-stream',
+          body: log.ids(from, Math.min(to, from + maxEntries)),
+        }
+      },
+    },
+    {
+      method: 'GET',
+      path: `${network}/log/batches/{index}`,
+      summary: 'A batch of the log; without its rows once they have expired',
+      returns: ['application/cose'],
+      problems: [...notNetwork, 'parameter', 'not-found'],
+      handle(call) {
+        const { number, size } = networkOf(call).state
+        const index = toInteger(call.path.index!, 'index')
+        if (index >= size) throw new ProblemError('not-found', `The log has ${size} entries.`)
+        const stored = store.batch(number, index)!
+        const { bytes } = joinBatch(stored, store.records(number, [stored])[0]!)
+        return {
+          status: 200,
+          type: 'application/cose',
+          headers: { 'x-arrived': String(stored.arrived), 'x-late': String(stored.late) },
+          body: bytes,
+        }
+      },
+    },
+    {
+      method: 'GET',
+      path: `${network}/log/inclusion`,
+      summary: 'RFC 9162 inclusion proof of an entry, 32 bytes a hash',
+      query: {
+        index: { description: 'Index of the entry', integer: true, required: true },
+        size: { description: 'Size of the tree; the latest by default', integer: true },
+      },
+      returns: ['application/octet-stream'],
+      problems: [...notNetwork, 'parameter'],
+      handle(call) {
+        const { log, size: all } = networkOf(call).state
+        const size = parseInteger(call.query, 'size', { least: 1, most: all }) ?? all
+        const index = parseInteger(call.query, 'index', { most: size - 1 })
+        if (index === undefined) throw new ProblemError('parameter', 'index is missing.')
+        return {
+          status: 200,
+          type: 'application/octet-stream',
+          body: log.inclusionProof(index, size),
+        }
+      },
+    },
+    {
+      method: 'GET',
+      path: `${network}/log/consistency`,
+      summary: 'RFC 9162 consistency proof between two sizes, 32 bytes a hash',
+      query: {
+        from: { description: 'Smaller size', integer: true, required: true },
+        to: { description: 'Larger size; the latest by default', integer: true },
+      },
+      returns: ['application/octet-stream'],
+      problems: [...notNetwork, 'parameter'],
+      handle(call) {
+        const { log, size } = networkOf(call).state
+        const to = parseInteger(call.query, 'to', { most: size }) ?? size
+        const from = parseInteger(call.query, 'from', { most: to })
+        if (from === undefined) throw new ProblemError('parameter', 'from is missing.')
+        return {
+          status: 200,
+          type: 'application/octet-stream',
+          body: log.consistencyProof(from, to),
+        }
+      },
+    },
+    {
+      method: 'GET',
+      path: `${network}/epochs`,
+      summary: 'Epochs that were posted',
+      query: {
+        from: { description: 'First window' },
+        limit: { description: 'Most epochs, 1 to 1000', integer: true },
+      },
+      returns: [json],
+      problems: [...notNetwork, 'parameter'],
+      handle(call) {
+        const open = networkOf(call)
+        const from = call.query.get('from')
+        const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 1000
+        const stored = epochs.epochs(
+          open.state.number,
+          from === null ? 0 : parseWindow(from, open),
+          limit,
+        )
+        return reply({
+          epochs: stored.filter(({ posted }) => posted).map((epoch) => showEpoch(epoch, open)),
+        })
+      },
+    },
+    {
+      method: 'GET',
+      path: epoch,
+      summary: 'One epoch: what it commits to, and its transaction',
+      returns: [json],
+      problems: [...notNetwork, 'parameter', 'not-found'],
+      handle(call) {
+        const open = networkOf(call)
+        return reply(showEpoch(epochOf(call, open), open))
+      },
+    },
+    {
+      method: 'GET',
+      path: `${epoch}/ledger`,
+      summary: 'All entries of an epoch’s ledger, by slot',
+      returns: [json],
+      problems: [...notNetwork, 'parameter', 'not-found'],
+      handle(call) {
+        const open = networkOf(call)
+        const stored = epochOf(call, open)
+        return reply({
+          ...showEpoch(stored, open),
+          entries: epochs.claims(open.state.number, stored).map(showClaim),
+        })
+      },
+    },
+    {
+      method: 'GET',
+      path: `${epoch}/claims/{device}`,
+      summary: 'A device’s claim, with its path in the ledger: what redeeming needs',
+      returns: [json],
+      problems: notDevice,
+      handle(call) {
+        const open = networkOf(call)
+        const member = deviceOf(call, open)
+        const stored = epochOf(call, open)
+        const claim = epochs
+          .claimsOf(open.state.number, member.device, stored.window, 1)
+          .find(({ window }) => window === stored.window)
+        if (!claim) throw new ProblemError('not-found', 'The device has no entry in this ledger.')
+        return reply({
+          ...showEpoch(stored, open),
+          ...showClaim(claim),
+          proof: toHex(settler.ledgerOf(open, stored).proof(claim.slot).siblings),
+        })
+      },
+    },
+    {
+      method: 'GET',
+      path: '/health',
+      summary: 'Whether the node does its work; 503 if not',
+      returns: [json],
+      problems: [],
+      handle() {
+        const report = health()
+        return { ...reply(report), status: report.ok ? 200 : 503 }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      summary: 'Prometheus text format',
+      returns: ['text/plain'],
+      problems: [],
+      handle: () => ({
+        status: 200,
+        type: 'text/plain; version=0.0.4; charset=utf-8',
+        body: metrics(),
+      }),
+    },
+    {
+      method: 'GET',
+      path: '/openapi.json',
+      summary: 'This API as an OpenAPI 3.1 document',
+      returns: [json],
+      problems: [],
+      handle: () => reply(document),
+    },
+  ]
+  const document = createOpenApi(routes)
+  return routes
+
+  function describe(open: OpenNetwork) {
+    const { config, network, schemas, state, windowMs } = open
+    const schema = schemas.find(({ id }) => id === config.schema)!
+    return {
+      id: network.id,
+      chainId: network.chainId,
+      factory: network.factory,
+      serial: network.serial,
+      registry: network.registry,
+      settlement: network.settlement,
+      membership: network.membership,
+      token: network.token,
+      operator: open.chain.operator,
+      logKey: toHex(options.logKey),
+      shard: 0,
+      schema: showSchema(schema),
+      metric: config.metric,
+      policy: { threshold: config.threshold, rate: config.rate, cap: config.cap },
+      windowMs,
+      firstWindow: network.firstWindow,
+      graceMs: config.graceMs,
+      challengeWindowMs: config.challengeWindowMs,
+      responseTimeMs: config.responseTimeMs,
+      retentionMs: config.retentionMs,
+      maxRowsBytes: config.maxRowsBytes,
+      members: state.members.size,
+      size: state.size,
+    }
+  }
+
+  function readRecords(
+    open: OpenNetwork,
+    device: number,
+    range: { from: number; limit: number; seq: number; to: number },
+  ) {
+    const { from, limit, seq, to } = range
+    const { number } = open.state
+    // Nothing of a device arrives before it happened, give or take its clock.
+    const fromIndex = store.firstArrivedSince(number, from - options.maxSkewMs)
+    const stored = store.ofDevice(number, device, seq, fromIndex, limit)
+    const rows = store.records(number, stored)
+    const records: unknown[] = []
+    let expired = 0
+    for (const [i, entry] of stored.entries()) {
+      const batch = joinBatch(entry, rows[i]!)
+      const { header } = batch
+      if (header.start >= to || header.start + header.span < from) continue
+      const schema = open.schemas.find(({ id }) => id === header.schema)
+      if (!rows[i] || !schema) {
+        expired++
+        continue
+      }
+      const verdict = checkRecords(batch, schema)
+      if (!verdict.ok) continue
+      for (let r = 0; r < verdict.rows.count; r++) {
+        const time = verdict.rows.times[r]!
+        if (time < from || time >= to) continue
+        records.push({
+          seq: header.seq,
+          schema: schema.id,
+          ...fromRow(schema, rowAt(verdict.rows, r)),
+        })
+      }
+    }
+    return {
+      records,
+      expiredBatches: expired,
+      next: stored.length === limit ? stored.at(-1)!.seq + 1 : null,
+    }
+  }
+}
+
+export declare namespace createRoutes {
+  type Options = {
+    clock: () => number
+    epochs: EpochStore
+    health: () => { ok: boolean } & Record<string, unknown>
+    /** X‖Y */
+    logKey: Uint8Array
+    maxBatchesPerBody: number
+    maxSkewMs: number
+    metrics: () => string
+    /** By id, lower-case hex. */
+    networks: ReadonlyMap<string, OpenNetwork>
+    pipeline: Pipeline
+    settler: Settler
+    store: Store
+  }
+}
+
+const json = 'application/json'
+
+/** Entries of the log in one answer: 1 MiB. */
+const maxEntries = 32_768
+
+const ingestProblems: ProblemReason[] = [
+  'unknown-network',
+  'media-type',
+  'encoding',
+  'body',
+  'body-too-large',
+  'truncated',
+  'not-canonical',
+  'version',
+  'algorithm',
+  'header',
+  'records-missing',
+  'records-hash',
+  'records',
+  'schema',
+  'fields',
+  'too-large',
+  'signature',
+  'key',
+  'unknown-device',
+  'suspended',
+  'future',
+  'too-old',
+  'equivocation',
+  'overloaded',
+  'unavailable',
+  'clock',
+]
+
+/** JSON with bigints as decimal strings. */
+function reply(value: unknown): Reply {
+  return {
+    status: 200,
+    type: json,
+    body: JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item)),
+  }
+}
+
+function identify(device: Uint8Array) {
+  return { device: toHex(device), did: formatDid(device) }
+}
+
+function showSchema({ fields, id, tickMs }: Schema) {
+  return {
+    id,
+    tickMs,
+    fields: fields.map(({ name, scale, unit }: Field) => ({ name, unit, scale })),
+  }
+}
+
+/** A window by number and by its name: the date of a day, else the ISO start. */
+function showWindow(window: number, open: OpenNetwork) {
+  const { end, start } = open.windowOf(window)
+  const iso = new Date(start).toISOString()
+  return {
+    window,
+    name: open.windowMs === 86_400_000 ? iso.slice(0, 10) : iso.replace('.000Z', 'Z'),
+    start,
+    end,
+  }
+}
+
+function showEpoch(epoch: StoredEpoch, open: OpenNetwork) {
+  const { cap, posted, rate, threshold, window, ...rest } = epoch
+  return {
+    network: open.network.id,
+    ...showWindow(window, open),
+    ...rest,
+    policy: { threshold, rate, cap },
+    logs: epoch.size === 0 ? [] : [{ shard: 0, size: epoch.size, root: epoch.logRoot }],
+    ...posted,
+  }
+}
+
+function showClaim(claim: Claim) {
+  const { cumulative, device, paid, reward, slot, steps, traceRoot, value } = claim
+  return {
+    ...identify(device),
+    slot,
+    paid,
+    value,
+    reward,
+    cumulative,
+    steps,
+    traceRoot: toHex(traceRoot),
+  }
+}
+
+function parseWindow(text: string, open: OpenNetwork): number {
+  if (/^\d{1,10}$/.test(text)) return Number(text)
+  const time = /^\d{4}-\d\d-\d\d(T[\d:.]+Z?)?$/.test(text)
+    ? Date.parse(text.length > 10 && !text.endsWith('Z') ? `${text}Z` : text)
+    : Number.NaN
+  if (Number.isNaN(time) || time < 0)
+    throw new ProblemError(
+      'parameter',
+      `${quote(text)} is no window: a number, a date or an ISO time.`,
+    )
+  return Math.floor(time / open.windowMs)
+}
+
+function parseTime(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name)
+  if (text === null) return undefined
+  const time = /^\d{1,16}$/.test(text) ? Number(text) : Date.parse(text)
+  if (!Number.isSafeInteger(time))
+    throw new ProblemError('parameter', `${name}: ${quote(text)} is neither ms nor ISO 8601.`)
+  return time
+}
+
+function parseInteger(
+  query: URLSearchParams,
+  name: string,
+  { least = 0, most = Number.MAX_SAFE_INTEGER }: { least?: number; most?: number } = {},
+): number | undefined {
+  const text = query.get(name)
+  if (text === null) return undefined
+  const value = toInteger(text, name)
+  if (value < least || value > most)
+    throw new ProblemError('parameter', `${name} is ${value}, not in ${least} … ${most}.`)
+  return value
+}
+
+function toInteger(text: string, name: string): number {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (!Number.isSafeInteger(value))
+    throw new ProblemError('parameter', `${name}: ${quote(text)} is no integer.`)
+  return value
+}

@@ -1,0 +1,89 @@
+import type { Pipeline } from '../ingest/createPipeline.js'
+import type { OpenNetwork } from '../network/openNetwork.js'
+
+/** The node's counters in Prometheus' text format. */
+export function formatMetrics(options: formatMetrics.Options): string {
+  const { evidence, networks, pipeline } = options
+  const { stats } = pipeline
+  const lines: string[] = []
+  const metric = (
+    name: string,
+    type: 'counter' | 'gauge',
+    help: string,
+    samples: readonly (readonly [labels: Record<string, string>, value: number])[],
+  ) => {
+    lines.push(`# HELP machinefi_${name} ${help}`, `# TYPE machinefi_${name} ${type}`)
+    for (const [labels, value] of samples) {
+      const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`)
+      lines.push(`machinefi_${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}`)
+    }
+  }
+  const one = (value: number) => [[{}, value]] as const
+  const each = (value: (open: OpenNetwork) => number) =>
+    networks.map((open) => [{ network: open.network.id }, value(open)] as const)
+
+  metric('batches_accepted_total', 'counter', 'Batches put into a log.', one(stats.accepted))
+  metric(
+    'batches_duplicate_total',
+    'counter',
+    'Batches that were in the log already.',
+    one(stats.duplicates),
+  )
+  metric(
+    'batches_late_total',
+    'counter',
+    'Accepted batches older than a window already cut.',
+    one(stats.late),
+  )
+  metric(
+    'batches_refused_total',
+    'counter',
+    'Batches refused, by reason.',
+    [...stats.refused].map(([reason, count]) => [{ reason }, count] as const),
+  )
+  metric('batches_pending', 'gauge', 'Batches taken in but not answered yet.', one(stats.pending))
+  metric('commits_total', 'counter', 'Durable commits.', one(stats.commits))
+  metric('commit_seconds_total', 'counter', 'Time spent in commits.', one(stats.commitMs / 1000))
+  metric(
+    'log_size',
+    'gauge',
+    'Entries of the log.',
+    each(({ state }) => state.size),
+  )
+  metric(
+    'members',
+    'gauge',
+    'Members of the network.',
+    each(({ state }) => state.members.size),
+  )
+  metric(
+    'chain_block',
+    'gauge',
+    'Last block whose events are known.',
+    each(({ status }) => status.block),
+  )
+  metric(
+    'chain_failing',
+    'gauge',
+    '1 while the chain cannot be read.',
+    each(({ status }) => (status.error ? 1 : 0)),
+  )
+  metric('epochs_failing', 'gauge', '1 while an epoch cannot be settled.', each(options.failing))
+  metric('store_failed', 'gauge', '1 once the store has failed.', one(pipeline.failure ? 1 : 0))
+  metric(
+    'equivocations_total',
+    'counter',
+    'Batches refused as a second of one seq.',
+    one(evidence()),
+  )
+  return `${lines.join('\n')}\n`
+}
+
+export declare namespace formatMetrics {
+  type Options = {
+    evidence: () => number
+    failing: (open: OpenNetwork) => number
+    networks: readonly OpenNetwork[]
+    pipeline: Pipeline
+  }
+}

@@ -1,0 +1,292 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { BaseError } from '@machinefi/core'
+import { type Problem, type ProblemReason, toProblem } from '../problems.js'
+import { problemDocument } from './splitSequence.js'
+
+/**
+ * Serves routes over node:http: bodies within bounds of size and time, CORS for
+ * everything, every error a problem document.
+ */
+export function openServer(options: openServer.Options): HttpServer {
+  const { limits, onError, routes } = options
+  const compiled = routes.map((route) => ({ route, segments: route.path.split('/').slice(1) }))
+  const sockets = new Set<Socket>()
+  let bodyBytes = 0
+  let closing = false
+
+  const server: Server = createServer(
+    {
+      headersTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      maxHeaderSize: 16_384,
+      requestTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(30_000, limits.requestTimeoutMs),
+    },
+    (request, response) => {
+      answer(request).then(
+        (reply) => send(request, response, reply),
+        (error) => {
+          if (!(error instanceof ProblemError)) onError(error)
+          const problem = error instanceof ProblemError ? error.problem : toProblem('internal')
+          send(request, response, problemReply(problem))
+        },
+      )
+    },
+  )
+  server.maxConnections = limits.maxConnections
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  // Bytes that are not HTTP, headers too large, a request that does not come to an end.
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy()
+    const problem: Problem =
+      error.code === 'HPE_HEADER_OVERFLOW'
+        ? { ...toProblem('body', 'The header fields are too large.'), status: 431 }
+        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? toProblem('body-timeout')
+          : toProblem('body', 'This is not an HTTP/1.1 request.')
+    const body = JSON.stringify(problemDocument(problem))
+    socket.end(
+      `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n` +
+        `content-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+        `access-control-allow-origin: *\r\nconnection: close\r\n\r\n${body}`,
+    )
+  })
+
+  async function answer(request: IncomingMessage): Promise<Reply> {
+    const url = request.url ?? '/'
+    const mark = url.indexOf('?')
+    const path = mark < 0 ? url : url.slice(0, mark)
+    const segments = path.split('/').slice(1)
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    const allowed: string[] = []
+    for (const { route, segments: template } of compiled) {
+      const values = match(template, segments)
+      if (!values) continue
+      if (route.method !== method) {
+        allowed.push(route.method)
+        continue
+      }
+      const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))
+      for (const name of query.keys())
+        if (!route.query?.[name])
+          throw new ProblemError('parameter', `There is no parameter ${quote(name)}.`)
+      return route.handle({
+        path: values,
+        query,
+        type: (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase(),
+        body: () => readBody(request),
+      })
+    }
+    if (allowed.length === 0) throw new ProblemError('not-found')
+    const allow = [
+      ...new Set([...allowed, ...(allowed.includes('GET') ? ['HEAD'] : []), 'OPTIONS']),
+    ]
+    if (method === 'OPTIONS')
+      return {
+        status: 204,
+        headers: {
+          allow: allow.join(', '),
+          'access-control-allow-headers': 'content-type',
+          'access-control-allow-methods': allow.join(', '),
+          'access-control-max-age': '86400',
+        },
+      }
+    return { ...problemReply(toProblem('method')), headers: { allow: allow.join(', ') } }
+  }
+
+  function readBody(request: IncomingMessage): Promise<Buffer> {
+    const { maxBodyBytes, maxPendingBytes } = limits
+    const encoding = request.headers['content-encoding']
+    if (encoding !== undefined && encoding !== 'identity') throw new ProblemError('encoding')
+    const announced = Number(request.headers['content-length'] ?? 0)
+    const tooLarge = () => new ProblemError('body-too-large', `At most ${maxBodyBytes} bytes.`)
+    if (announced > maxBodyBytes) throw tooLarge()
+    if (bodyBytes > 0 && bodyBytes + announced > maxPendingBytes)
+      throw new ProblemError('overloaded', undefined, 1)
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = []
+      let length = 0
+      const done = (error?: unknown) => {
+        bodyBytes -= length
+        if (error) reject(error)
+        else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))
+        length = 0
+      }
+      request.on('data', (chunk: Buffer) => {
+        length += chunk.length
+        bodyBytes += chunk.length
+        if (length <= maxBodyBytes && bodyBytes <= 2 * maxPendingBytes) chunks.push(chunk)
+        else {
+          request.removeAllListeners('data').removeAllListeners('end')
+          done(length > maxBodyBytes ? tooLarge() : new ProblemError('overloaded', undefined, 1))
+        }
+      })
+      request.once('end', () => done())
+      request.once('close', () => {
+        if (!request.complete) done(new ProblemError('body', 'The body is cut off.'))
+      })
+      request.once('error', () => {})
+    })
+  }
+
+  function send(request: IncomingMessage, response: ServerResponse, reply: Reply) {
+    const { body, status } = reply
+    const parts = body === undefined ? [] : Array.isArray(body) ? body : [body]
+    let length = 0
+    for (const part of parts)
+      length += typeof part === 'string' ? Buffer.byteLength(part) : part.length
+    // An unread body would be taken for the next request.
+    const close = closing || !request.complete
+    response.writeHead(status, {
+      'access-control-allow-origin': '*',
+      'access-control-expose-headers': 'retry-after',
+      ...(reply.type === undefined ? {} : { 'content-type': reply.type }),
+      ...(status === 204 ? {} : { 'content-length': length }),
+      ...(close ? { connection: 'close' } : {}),
+      ...reply.headers,
+    })
+    if (request.method === 'HEAD' || parts.length === 0) return void response.end()
+    if (parts.length === 1) response.end(parts[0])
+    else response.end(Buffer.concat(parts as Uint8Array[], length))
+    if (!request.complete) request.resume()
+  }
+
+  return {
+    listen: ({ host, port }) =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(port, host, () => {
+          server.off('error', reject)
+          server.on('error', onError)
+          const { address, family, port } = server.address() as AddressInfo
+          const name = family === 'IPv6' ? `[${address}]` : address
+          resolve(`http://${name === '0.0.0.0' || name === '[::]' ? '127.0.0.1' : name}:${port}`)
+        })
+      }),
+    async close(graceMs) {
+      closing = true
+      if (!server.listening) return
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeIdleConnections()
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, graceMs)
+      await closed
+      clearTimeout(timer)
+    },
+  }
+}
+
+export declare namespace openServer {
+  type Options = {
+    limits: HttpLimits
+    /** Told of errors that are nobody's fault but the node's. */
+    onError: (error: unknown) => void
+    routes: readonly Route[]
+  }
+}
+
+export type HttpServer = {
+  /** Resolves to the URL to reach it at. */
+  listen(options: { host: string; port: number }): Promise<string>
+  /** Takes no new connections, lets requests end within `graceMs`. */
+  close(graceMs: number): Promise<void>
+}
+
+export type HttpLimits = {
+  maxBodyBytes: number
+  maxConnections: number
+  /** Bytes of bodies that are being received. */
+  maxPendingBytes: number
+  /** From the first byte of a request to its last. */
+  requestTimeoutMs: number
+  keepAliveTimeoutMs: number
+}
+
+/** One operation of the API; the OpenAPI document is made from these. */
+export type Route = {
+  method: 'GET' | 'POST'
+  /** `/networks/{network}`: OpenAPI's template. */
+  path: string
+  summary: string
+  query?: Readonly<Record<string, { description: string; integer?: boolean; required?: boolean }>>
+  /** Media types of the request body, of which one is needed. */
+  accepts?: readonly string[]
+  /** Media types of the answer. */
+  returns: readonly string[]
+  problems: readonly ProblemReason[]
+  handle(call: Call): Reply | Promise<Reply>
+}
+
+export type Call = {
+  path: Readonly<Record<string, string>>
+  query: URLSearchParams
+  /** Media type of the body, without parameters. */
+  type: string
+  body(): Promise<Buffer>
+}
+
+export type Reply = {
+  status: number
+  type?: string
+  headers?: Record<string, string>
+  body?: string | Uint8Array | Uint8Array[]
+}
+
+/** Thrown by a handler to answer with a problem. */
+export class ProblemError extends BaseError {
+  override readonly name = 'ProblemError'
+  readonly problem: Problem
+  constructor(reason: ProblemReason, detail?: string, retryAfterSeconds?: number) {
+    const problem = toProblem(reason, detail, retryAfterSeconds)
+    super(detail ?? problem.title, { kind: 'input' })
+    this.problem = problem
+  }
+}
+
+export function problemReply(problem: Problem): Reply {
+  const { retryAfterSeconds, status } = problem
+  return {
+    status,
+    type: 'application/problem+json',
+    body: JSON.stringify(problemDocument(problem)),
+    ...(retryAfterSeconds === undefined
+      ? {}
+      : { headers: { 'retry-after': String(retryAfterSeconds) } }),
+  }
+}
+
+/** Text from a request, made safe and short for a message. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
+}
+
+function match(
+  template: readonly string[],
+  segments: readonly string[],
+): Record<string, string> | undefined {
+  if (template.length !== segments.length) return undefined
+  const values: Record<string, string> = {}
+  for (let i = 0; i < template.length; i++) {
+    const part = template[i]!
+    const segment = segments[i]!
+    if (part.startsWith('{')) {
+      try {
+        values[part.slice(1, -1)] = segment.includes('%') ? decodeURIComponent(segment) : segment
+      } catch {
+        throw new ProblemError('parameter', 'The path is not percent-encoded UTF-8.')
+      }
+    } else if (part !== segment) return undefined
+  }
+  return values
+}

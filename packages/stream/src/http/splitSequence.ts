@@ -1,0 +1,94 @@
+import { BatchError, readBatch, type SignedBatch } from '@machinefi/telemetry'
+import { encode } from 'cbor-x'
+import type { Outcome } from '../ingest/createPipeline.js'
+import { type Problem, problemBase, toProblem } from '../problems.js'
+
+/**
+ * Splits a body into batches: one, or a CBOR sequence (RFC 8742) of them. An
+ * item that is well-formed CBOR but no batch is a problem in its place; bytes
+ * that are not CBOR at all leave no way to tell the next item, so the whole
+ * body is refused.
+ */
+export function splitSequence(
+  body: Uint8Array,
+  options: splitSequence.Options,
+): splitSequence.Result {
+  const { maxItems } = options
+  const items: (SignedBatch | Problem)[] = []
+  for (let at = 0; at < body.length; ) {
+    if (items.length === maxItems)
+      return { ok: false, problem: toProblem('body-too-large', `More than ${maxItems} batches.`) }
+    try {
+      const { batch, end } = readBatch(body, at)
+      items.push(batch)
+      at = end
+    } catch (error) {
+      if (!(error instanceof BatchError)) throw error
+      const end = skipItem(body, at)
+      if (end === undefined)
+        return {
+          ok: false,
+          problem:
+            items.length === 0
+              ? toProblem(error.reason, error.shortMessage)
+              : toProblem('body', `Item ${items.length} is not well-formed: ${error.shortMessage}`),
+        }
+      items.push(toProblem(error.reason, error.shortMessage))
+      at = end
+    }
+  }
+  return { ok: true, items }
+}
+
+export declare namespace splitSequence {
+  type Options = { maxItems: number }
+  type Result = { ok: true; items: (SignedBatch | Problem)[] } | { ok: false; problem: Problem }
+}
+
+/** One item of a response sequence: a receipt as a byte string, or a problem as a map. */
+export function encodeOutcome(outcome: Outcome): Uint8Array[] {
+  if (!outcome.ok) return [encode(problemDocument(outcome.problem))]
+  const { length } = outcome.receipt
+  const head =
+    length < 24
+      ? Uint8Array.of(0x40 | length)
+      : length < 256
+        ? Uint8Array.of(0x58, length)
+        : Uint8Array.of(0x59, length >> 8, length & 0xff)
+  return [head, outcome.receipt]
+}
+
+/** A problem as RFC 9457 members. */
+export function problemDocument(problem: Problem): Record<string, string | number> {
+  const { detail, reason, retryAfterSeconds, status, title } = problem
+  return {
+    type: problemBase + reason,
+    status,
+    title,
+    ...(detail === undefined ? {} : { detail }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfter: retryAfterSeconds }),
+  }
+}
+
+/** Where a well-formed item of definite lengths ends; undefined if there is none. */
+function skipItem(bytes: Uint8Array, start: number): number | undefined {
+  let at = start
+  // Items still to be skipped; every one takes at least a byte, so this bounds the work.
+  for (let left = 1; left > 0; left--) {
+    if (at >= bytes.length || left > bytes.length - at) return undefined
+    const first = bytes[at++]!
+    const major = first >> 5
+    let argument = first & 0x1f
+    if (argument >= 24) {
+      const width = argument === 24 ? 1 : argument === 25 ? 2 : argument === 26 ? 4 : 8
+      if (argument > 27 || at + width > bytes.length) return undefined
+      argument = 0
+      for (const end = at + width; at < end; at++) argument = argument * 256 + bytes[at]!
+    }
+    if (major === 2 || major === 3) at += argument
+    else if (major === 4) left += argument
+    else if (major === 5) left += 2 * argument
+    else if (major === 6) left++
+  }
+  return at <= bytes.length ? at : undefined
+}

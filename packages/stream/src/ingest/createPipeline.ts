@@ -1,0 +1,457 @@
+import { type Signer, sha256 } from '@machinefi/core'
+import { verifySignatureSync } from '@machinefi/core/node'
+import { createLog, encodeReceipt, type Log, signCheckpoint } from '@machinefi/proof'
+import { checkRecords, type Schema, type SignedBatch, sigStructure } from '@machinefi/telemetry'
+import { StoreFailedError } from '../errors.js'
+import type { Member, MemberTable } from '../network/createMemberTable.js'
+import { type Problem, toProblem } from '../problems.js'
+import type { Commit, Store } from '../store/openStore.js'
+
+/**
+ * The way of a batch: known network, member, schema, limits, time, signature,
+ * new (device, seq), durable, in the log, receipt. Signatures are checked in
+ * slices, so that the event loop is never held for long; what passes is
+ * committed in groups: one write, one checkpoint signature for all of it.
+ */
+export function createPipeline(options: createPipeline.Options): Pipeline {
+  const { clock, operator, refreshMembers, signer, store } = options
+  const { commitDelayMs, maxCommit, maxPending, maxPendingBytes, maxSkewMs } = options.limits
+  const stats: PipelineStats = {
+    accepted: 0,
+    duplicates: 0,
+    late: 0,
+    refused: new Map(),
+    commits: 0,
+    commitMs: 0,
+    pending: 0,
+  }
+
+  /** Jobs whose checks are still to be done, from `head` on. */
+  let queue: Job[] = []
+  let head = 0
+  let pumping = false
+  /** Jobs that passed, for the next commit. */
+  const group: Job[] = []
+  let timer: NodeJS.Timeout | undefined
+  let pendingBytes = 0
+  let failure: StoreFailedError | undefined
+  let closed = false
+  /** Commits and everything that must happen between two of them, in order. */
+  let tail: Promise<unknown> = Promise.resolve()
+  let committing = false
+  let idle: (() => void)[] = []
+
+  function submit(network: NetworkState, batches: readonly SignedBatch[]): Promise<Outcome[]> {
+    let bytes = 0
+    for (const batch of batches) bytes += batch.bytes.length
+    const refusal = refuseAll(network, batches.length, bytes)
+    if (refusal) {
+      count(refusal.reason, batches.length)
+      return Promise.resolve(batches.map(() => ({ ok: false, problem: refusal })))
+    }
+    if (batches.length === 0) return Promise.resolve([])
+    stats.pending += batches.length
+    pendingBytes += bytes
+    return new Promise((resolve) => {
+      const outcomes: Outcome[] = new Array(batches.length)
+      let left = batches.length
+      const settle = (job: Job, outcome: Outcome) => {
+        outcomes[job.position] = outcome
+        stats.pending--
+        pendingBytes -= job.batch.bytes.length
+        if (!outcome.ok) count(outcome.problem.reason, 1)
+        else if (outcome.duplicate) stats.duplicates++
+        if (--left === 0) resolve(outcomes)
+        if (stats.pending === 0) for (const wake of idle.splice(0)) wake()
+      }
+      for (let position = 0; position < batches.length; position++)
+        queue.push({
+          batch: batches[position]!,
+          followers: undefined,
+          id: empty,
+          member: undefined,
+          network,
+          position,
+          refreshed: false,
+          settle,
+        })
+      if (!pumping) {
+        pumping = true
+        setImmediate(pump)
+      }
+    })
+  }
+
+  function count(reason: Problem['reason'], by: number) {
+    stats.refused.set(reason, (stats.refused.get(reason) ?? 0) + by)
+  }
+
+  /** Why nothing can be taken in at present, if so. */
+  function refuseAll(network: NetworkState, batches: number, bytes: number): Problem | undefined {
+    if (failure) return toProblem('unavailable', failure.shortMessage)
+    if (closed) return toProblem('unavailable', 'The node is shutting down.', 5)
+    if (clock() < network.arrived - maxSkewMs)
+      return toProblem(
+        'clock',
+        'Its clock was set back; it will not date a checkpoint wrongly.',
+        60,
+      )
+    // A body that is larger than the bounds may still pass alone.
+    if (
+      stats.pending > 0 &&
+      (stats.pending + batches > maxPending || pendingBytes + bytes > maxPendingBytes)
+    )
+      return toProblem('overloaded', undefined, 1)
+    return undefined
+  }
+
+  function pump() {
+    for (let checked = 0; checked < slice && head < queue.length; checked++) check(queue[head++]!)
+    if (head === queue.length) {
+      queue = []
+      head = 0
+      pumping = false
+    } else setImmediate(pump)
+    if (group.length >= maxCommit) commitSoon()
+    else if (group.length > 0 && timer === undefined) timer = setTimeout(commitSoon, commitDelayMs)
+  }
+
+  function check(job: Job) {
+    const { batch, network } = job
+    const refuse = (problem: Problem) => job.settle(job, { ok: false, problem })
+    if (failure) return refuse(toProblem('unavailable', failure.shortMessage))
+    const member = network.members.get(batch.device)
+    if (!member) {
+      const refresh = job.refreshed ? undefined : refreshMembers(network)
+      if (!refresh) return refuse(toProblem('unknown-device'))
+      job.refreshed = true
+      const again = () => {
+        queue.push(job)
+        if (!pumping) {
+          pumping = true
+          setImmediate(pump)
+        }
+      }
+      refresh.then(again, again)
+      return
+    }
+    if (member.algorithm !== batch.algorithm)
+      return refuse(toProblem('key', `It signs with ${member.algorithm}.`))
+    const { header, records } = batch
+    if (member.suspendedAt !== 0 && header.start >= member.suspendedAt * 1000)
+      return refuse(toProblem('suspended'))
+    const schema = network.rules.schemas.get(header.schema)
+    if (!schema) return refuse(toProblem('schema', `Schema ${header.schema} is not known here.`))
+    if (records && records.length > network.rules.maxRowsBytes)
+      return refuse(
+        toProblem('too-large', `${records.length} bytes; at most ${network.rules.maxRowsBytes}.`),
+      )
+    const now = clock()
+    if (header.start + header.span > now + maxSkewMs)
+      return refuse(
+        toProblem(
+          'future',
+          `It ends ${header.start + header.span - now} ms after the node's clock.`,
+        ),
+      )
+    if (header.start < now - network.rules.retentionMs)
+      return refuse(toProblem('too-old', `Retention is ${network.rules.retentionMs} ms.`))
+    const verdict = checkRecords(batch, schema)
+    if (!verdict.ok) return refuse(toProblem(verdict.reason, verdict.message))
+    const message = sigStructure(batch, network.id)
+    const { algorithm, publicKey } = member
+    if (!verifySignatureSync({ algorithm, message, publicKey, signature: batch.signature }))
+      return refuse(toProblem('signature'))
+    job.member = member
+    job.id = sha256(message)
+    place(job, member)
+  }
+
+  /** Decides whether a genuine batch is new, a duplicate, or contradicts another. */
+  function place(job: Job, member: Member) {
+    const { seq } = job.batch.header
+    const pending = member.pending?.get(seq) as Job | undefined
+    if (pending) {
+      // What it is cannot be said before the first of this seq is on disk.
+      pending.followers ??= []
+      pending.followers.push(job)
+      return
+    }
+    if (member.nextSeq < 0) member.nextSeq = store.nextSeq(member.number)
+    if (seq < member.nextSeq) {
+      const known = store.find(member.number, seq)
+      if (known) return answerKnown(job, member, known)
+    } else member.nextSeq = seq + 1
+    member.pending ??= new Map()
+    member.pending.set(seq, job)
+    group.push(job)
+  }
+
+  /** The answer to a batch whose (device, seq) is in the log. */
+  function answerKnown(job: Job, member: Member, known: { index: number; id: Uint8Array }) {
+    const { batch, id, network } = job
+    if (Buffer.compare(known.id, id) !== 0) {
+      store.addEvidence({
+        at: clock(),
+        batch: batch.bytes,
+        device: member.number,
+        first: known.index,
+        id,
+        seq: batch.header.seq,
+      })
+      return job.settle(job, {
+        ok: false,
+        problem: toProblem(
+          'equivocation',
+          `Seq ${batch.header.seq} is entry ${known.index} of the log.`,
+        ),
+      })
+    }
+    const checkpoint = store.checkpoint(network.number, known.index + 1)!
+    const proof = network.log.inclusionProof(known.index, checkpoint.size)
+    job.settle(job, {
+      ok: true,
+      duplicate: true,
+      index: known.index,
+      late: store.batch(network.number, known.index)!.late,
+      receipt: encodeReceipt({ checkpoint: checkpoint.bytes, index: known.index, proof }),
+    })
+  }
+
+  function commitSoon() {
+    clearTimeout(timer)
+    timer = undefined
+    // While one commit waits for its signature, the next group grows.
+    if (committing) return
+    committing = true
+    void exclusive(async () => {
+      while (group.length > 0 && !failure) {
+        const jobs = group.splice(0, maxCommit)
+        await commit(jobs)
+      }
+      committing = false
+    })
+  }
+
+  async function commit(jobs: readonly Job[]) {
+    const started = performance.now()
+    const byNetwork = new Map<NetworkState, Job[]>()
+    for (const job of jobs) {
+      const list = byNetwork.get(job.network)
+      if (list) list.push(job)
+      else byNetwork.set(job.network, [job])
+    }
+    const commits: (Commit & { state: NetworkState; jobs: Job[] })[] = []
+    try {
+      for (const [state, jobs] of byNetwork) {
+        const arrived = Math.max(clock(), state.arrived)
+        for (const job of jobs) state.log.append(job.id)
+        const time = Math.floor(arrived / 1000) * 1000
+        const { log } = state
+        const bytes = await signCheckpoint({
+          network: state.id,
+          operator,
+          root: log.root(),
+          shard: 0,
+          signer,
+          size: log.size,
+          time,
+        })
+        commits.push({
+          arrived,
+          batches: jobs.map((job) => {
+            const { bytes, header, records } = job.batch
+            return {
+              device: job.member!.number,
+              end: header.start + header.span,
+              envelope: bytes.subarray(1, envelopeEnd(bytes, records!)),
+              id: job.id,
+              late: header.start < state.cutEnd,
+              records: records!,
+              seq: header.seq,
+            }
+          }),
+          checkpoint: { bytes, time },
+          first: state.size,
+          jobs,
+          network: state.number,
+          state,
+        })
+      }
+    } catch (error) {
+      // The signer failed: nothing was promised, so the log goes back to what is on disk.
+      for (const [state, jobs] of byNetwork) {
+        state.log = createLog(store.ids(state.number))
+        for (const job of jobs) abandon(job, toProblem('unavailable', 'The log key failed.', 5))
+      }
+      options.onError(error)
+      return
+    }
+    try {
+      store.append(commits)
+    } catch (error) {
+      failure = new StoreFailedError(error)
+      for (const job of [...jobs, ...group.splice(0)])
+        abandon(job, toProblem('unavailable', failure.shortMessage))
+      options.onError(failure)
+      return
+    }
+    for (const { arrived, batches, checkpoint, first, jobs, state } of commits) {
+      state.arrived = arrived
+      state.size = first + jobs.length
+      for (let i = 0; i < jobs.length; i++) {
+        const job = jobs[i]!
+        const index = first + i
+        const { late } = batches[i]!
+        const proof = state.log.inclusionProof(index, state.size)
+        const receipt = encodeReceipt({ checkpoint: checkpoint.bytes, index, proof })
+        const followers = release(job)
+        stats.accepted++
+        if (late) stats.late++
+        job.settle(job, { ok: true, duplicate: false, index, late, receipt })
+        for (const follower of followers) answerKnown(follower, job.member!, { index, id: job.id })
+      }
+    }
+    stats.commits++
+    stats.commitMs += performance.now() - started
+  }
+
+  /** Forgets that a job is on its way; returns those that wait for it. */
+  function release(job: Job): Job[] {
+    job.member!.pending!.delete(job.batch.header.seq)
+    return job.followers ?? []
+  }
+
+  function abandon(job: Job, problem: Problem) {
+    const followers = release(job)
+    job.member!.nextSeq = -1
+    for (const each of [job, ...followers]) each.settle(each, { ok: false, problem })
+  }
+
+  function exclusive<result>(body: () => result | Promise<result>): Promise<result> {
+    const run = tail.then(body)
+    tail = run.catch(() => {})
+    return run
+  }
+
+  return {
+    submit,
+    exclusive,
+    stats,
+    get failure() {
+      return failure
+    },
+    async close() {
+      closed = true
+      if (stats.pending > 0) await new Promise<void>((resolve) => idle.push(resolve))
+      await tail
+      idle = []
+      clearTimeout(timer)
+    },
+  }
+}
+
+export declare namespace createPipeline {
+  type Options = {
+    clock: () => number
+    limits: PipelineLimits
+    /** Told what went wrong; a {@link StoreFailedError} means that nothing is taken in any more. */
+    onError: (error: unknown) => void
+    /** The operator's account, 20 bytes. */
+    operator: Uint8Array
+    /** Asks the chain for new members; undefined if it has just been asked. */
+    refreshMembers: (network: NetworkState) => Promise<unknown> | undefined
+    /** The log key, ES256. */
+    signer: Signer
+    store: Store
+  }
+}
+
+export type PipelineLimits = {
+  /** How long the first batch of a group waits for others. */
+  commitDelayMs: number
+  /** Batches in one commit. */
+  maxCommit: number
+  /** Batches, and their bytes, that are taken in but not yet answered. */
+  maxPending: number
+  maxPendingBytes: number
+  /** How far in the future a batch may end. */
+  maxSkewMs: number
+}
+
+export type Pipeline = {
+  /** Outcomes in the order of the batches, once all are decided. Never rejects. */
+  submit(network: NetworkState, batches: readonly SignedBatch[]): Promise<Outcome[]>
+  /** Runs something between two commits. */
+  exclusive<result>(body: () => result | Promise<result>): Promise<result>
+  readonly stats: PipelineStats
+  /** Set once the store has failed. */
+  readonly failure: StoreFailedError | undefined
+  /** Answers what was taken in, takes nothing more. */
+  close(): Promise<void>
+}
+
+export type PipelineStats = {
+  accepted: number
+  duplicates: number
+  late: number
+  refused: Map<string, number>
+  commits: number
+  commitMs: number
+  pending: number
+}
+
+export type Outcome =
+  | {
+      readonly ok: true
+      /** It was in the log already; the receipt is the one it got first. */
+      readonly duplicate: boolean
+      readonly index: number
+      readonly late: boolean
+      readonly receipt: Uint8Array
+    }
+  | { readonly ok: false; readonly problem: Problem }
+
+/** One network in a running node. */
+export type NetworkState = {
+  readonly number: number
+  readonly id: Uint8Array
+  readonly members: MemberTable
+  rules: NetworkRules
+  log: Log
+  /** Entries that are on disk; the log may be ahead by the commit in flight. */
+  size: number
+  /** Time of the last arrival, cut or checkpoint; never goes backwards. */
+  arrived: number
+  /** End of the last window that was cut, ms. */
+  cutEnd: number
+}
+
+/** What a network asks of a batch. */
+export type NetworkRules = {
+  maxRowsBytes: number
+  retentionMs: number
+  schemas: ReadonlyMap<number, Schema>
+}
+
+/** Where the COSE_Sign1 ends in a batch: before the head of the records, of the shortest form. */
+function envelopeEnd(bytes: Uint8Array, records: Uint8Array): number {
+  const { length } = records
+  return bytes.length - length - (length < 24 ? 1 : length < 256 ? 2 : 3)
+}
+
+type Job = {
+  readonly batch: SignedBatch
+  readonly network: NetworkState
+  readonly position: number
+  readonly settle: (job: Job, outcome: Outcome) => void
+  /** Batches of the same device and seq that came while this one was on its way. */
+  followers: Job[] | undefined
+  id: Uint8Array
+  member: Member | undefined
+  refreshed: boolean
+}
+
+/** Signatures checked before the event loop has its turn: about 2 ms. */
+const slice = 16
+const empty = new Uint8Array(0)

@@ -1,0 +1,184 @@
+import type { Network } from '@machinefi/contracts'
+import { equalBytes, fromHex, toHex } from '@machinefi/core'
+import { createLog } from '@machinefi/proof'
+import { type Schema, schemaHash } from '@machinefi/telemetry'
+import type { Chain, ChainConfig } from '../chain/chain.js'
+import { DataDirectoryError, NodeConfigurationError } from '../errors.js'
+import type { NetworkState } from '../ingest/createPipeline.js'
+import type { Store } from '../store/openStore.js'
+import { createMemberTable } from './createMemberTable.js'
+
+/**
+ * Opens a network of a node: its log from the store, held against the last
+ * checkpoint that was signed, and its rules and members from the chain.
+ *
+ * @throws {DataDirectoryError} the log is not the one that was signed.
+ * @throws {NodeConfigurationError} the schema of the network was not given.
+ */
+export async function openNetwork(options: openNetwork.Options): Promise<OpenNetwork> {
+  const { chain, clock, network, refreshMs, schemas, store } = options
+  const id = fromHex(network.id)
+  const windowMs = network.windowSeconds * 1000
+  const number = store.numberOf(id)
+  const log = createLog(store.ids(number))
+  const checkpoint = store.lastCheckpoint(number)
+  assertLog()
+
+  const cuts = store.cuts(number)
+  const cut = cuts.at(-1)
+  const members = createMemberTable(store.members(number))
+  const configs = new Map<number, Promise<ChainConfig>>()
+  let config = await readConfig(currentWindow())
+  const state: NetworkState = {
+    number,
+    id,
+    members,
+    rules: toRules(),
+    log,
+    size: log.size,
+    arrived: Math.max(
+      checkpoint?.time ?? 0,
+      log.size > 0 ? store.batch(number, log.size - 1)!.arrived : 0,
+      cut?.at ?? 0,
+    ),
+    cutEnd: cut ? (cut.window + 1) * windowMs : 0,
+  }
+
+  let refreshing: Promise<void> | undefined
+  let refreshedAt = Number.NEGATIVE_INFINITY
+  const status: OpenNetwork['status'] = { block: store.cursor(number), error: undefined }
+
+  /** The window of now, or the first if that is still to come. */
+  function currentWindow(): number {
+    return Math.max(network.firstWindow, Math.floor(clock() / windowMs))
+  }
+
+  function readConfig(window: number): Promise<ChainConfig> {
+    // The rules of a window that has begun never change.
+    const known = configs.get(window)
+    if (known) return known
+    const reading = chain.config(window).then((config) => {
+      assertSchema(config)
+      return config
+    })
+    configs.set(window, reading)
+    reading.catch(() => configs.delete(window))
+    if (configs.size > 64) configs.delete(configs.keys().next().value as number)
+    return reading
+  }
+
+  function assertSchema({ schema: id, schemaHash: hash }: ChainConfig) {
+    const schema = schemas.find((schema) => schema.id === id)
+    if (!schema)
+      throw new NodeConfigurationError(`The network's schema ${id} was not given to the node.`, {
+        metaMessages: [`Network: ${network.id}`],
+      })
+    if (!equalBytes(schemaHash(schema), hash))
+      throw new NodeConfigurationError(`Schema ${id} is not the one of the network.`, {
+        metaMessages: [
+          `Network: ${network.id}`,
+          `Hash of the schema given: ${toHex(schemaHash(schema))}`,
+          `Hash on chain: ${toHex(hash)}`,
+        ],
+      })
+  }
+
+  function toRules() {
+    return {
+      maxRowsBytes: config.maxRowsBytes,
+      retentionMs: config.retentionMs,
+      schemas: new Map(schemas.map((schema) => [schema.id, schema])),
+    }
+  }
+
+  function assertLog() {
+    if ((checkpoint?.size ?? 0) !== log.size)
+      throw new DataDirectoryError(
+        `The log has ${log.size} entries, its last checkpoint ${checkpoint?.size ?? 0}.`,
+        { metaMessages: [`Network: ${network.id}`] },
+      )
+    // The root is the payload, the 32 bytes before the signature and its head.
+    const root = checkpoint?.bytes.subarray(-98, -66)
+    if (root && !equalBytes(root, log.root()))
+      throw new DataDirectoryError('The log is not the one its last checkpoint was signed over.', {
+        metaMessages: [`Network: ${network.id}`],
+      })
+  }
+
+  function refresh(): Promise<void> {
+    refreshing ??= (async () => {
+      refreshedAt = performance.now()
+      try {
+        const { block } = await chain.head()
+        const from = store.cursor(number) + 1
+        if (block >= from) {
+          const changed = await chain.members(from, block)
+          const numbers = store.putMembers(number, changed, block)
+          for (const [i, member] of changed.entries())
+            members.put({ ...member, number: numbers[i]! })
+        }
+        config = await readConfig(currentWindow())
+        state.rules = toRules()
+        status.block = block
+        status.error = undefined
+      } catch (error) {
+        status.error = error
+        throw error
+      } finally {
+        refreshing = undefined
+      }
+    })()
+    return refreshing
+  }
+
+  return {
+    chain,
+    network,
+    schemas,
+    state,
+    status,
+    windowMs,
+    get config() {
+      return config
+    },
+    configAt: readConfig,
+    refresh,
+    refreshSoon() {
+      if (refreshing) return refreshing.catch(() => {})
+      if (performance.now() - refreshedAt < refreshMs) return undefined
+      return refresh().catch(() => {})
+    },
+    windowOf: (window) => ({ start: window * windowMs, end: (window + 1) * windowMs }),
+  }
+}
+
+export declare namespace openNetwork {
+  type Options = {
+    chain: Chain
+    clock: () => number
+    network: Network
+    /** Least time between two refreshes that unknown devices cause, in ms. */
+    refreshMs: number
+    schemas: readonly Schema[]
+    store: Store
+  }
+}
+
+/** A network that a node serves. */
+export type OpenNetwork = {
+  readonly chain: Chain
+  readonly network: Network
+  readonly schemas: readonly Schema[]
+  readonly state: NetworkState
+  /** The last block that was read, and what went wrong with the chain last. */
+  readonly status: { block: number; error: unknown }
+  readonly windowMs: number
+  /** The rules of the present window. */
+  readonly config: ChainConfig
+  configAt(window: number): Promise<ChainConfig>
+  /** Brings members and rules up to date with the chain. */
+  refresh(): Promise<void>
+  /** A refresh for the sake of an unknown device, unless there has just been one. */
+  refreshSoon(): Promise<void> | undefined
+  windowOf(window: number): { start: number; end: number }
+}

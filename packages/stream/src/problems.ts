@@ -1,0 +1,73 @@
+import type { BatchReason } from '@machinefi/telemetry'
+
+/** Why the node says no: RFC 9457, with the last part of `type` as a stable code. */
+export type Problem = {
+  reason: ProblemReason
+  status: number
+  title: string
+  detail?: string
+  /** When it makes sense to come back, in seconds. */
+  retryAfterSeconds?: number
+}
+
+/** What is wrong with a batch or a request, in a word. The codes are stable. */
+export type ProblemReason = BatchReason | keyof typeof others
+
+/** A problem with the status and the title of its reason. */
+export function toProblem(
+  reason: ProblemReason,
+  detail?: string,
+  retryAfterSeconds?: number,
+): Problem {
+  const [status, title] = reasons[reason]
+  return {
+    reason,
+    status,
+    title,
+    ...(detail === undefined ? {} : { detail }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  }
+}
+
+/** Prefix of the `type` of every problem; each has its section in docs/protocol/node.md. */
+export const problemBase = 'https://machinefi.dev/problems/'
+
+const batchReasons = {
+  truncated: [400, 'the batch is cut off'],
+  'not-canonical': [400, 'the batch is not in its canonical encoding'],
+  version: [400, 'the batch is of a version this node does not know'],
+  algorithm: [400, 'the signature algorithm is neither ES256 nor ES256K'],
+  header: [400, 'the batch header is malformed'],
+  'records-missing': [400, 'the batch comes without its records'],
+  'records-hash': [422, 'the records are not the ones the device signed'],
+  records: [422, 'the records are malformed'],
+  schema: [422, 'the schema is not one of this network'],
+  fields: [422, 'the rows do not have the number of fields of their schema'],
+  'too-large': [413, 'the records are longer than this network allows'],
+  signature: [403, 'altered, or signed for another network'],
+  key: [403, 'the device is registered with a key of another algorithm'],
+} as const satisfies Record<BatchReason, readonly [number, string]>
+
+const others = {
+  'unknown-device': [403, 'the device is not a member of this network'],
+  suspended: [403, 'the device is suspended'],
+  future: [422, 'the batch ends in the future'],
+  'too-old': [422, 'the batch starts before the retention period'],
+  equivocation: [409, 'the device has signed another batch with this seq'],
+  overloaded: [503, 'the node has more to do than it can take in'],
+  unavailable: [503, 'the node takes nothing in at present'],
+  clock: [503, 'the clock of the node runs behind its own log'],
+  'unknown-network': [404, 'this node does not serve this network'],
+  'not-found': [404, 'there is nothing here'],
+  method: [405, 'the method is not allowed here'],
+  'media-type': [415, 'the media type is not supported here'],
+  encoding: [415, 'the content encoding is not supported'],
+  parameter: [400, 'a parameter is missing or out of bounds'],
+  body: [400, 'the body is not what its media type says'],
+  'body-too-large': [413, 'the body is larger than this node accepts'],
+  'body-timeout': [408, 'the body took too long to arrive'],
+  expired: [410, 'the rows have expired'],
+  internal: [500, 'the node failed to answer'],
+} as const satisfies Record<string, readonly [number, string]>
+
+const reasons: Record<ProblemReason, readonly [number, string]> = { ...batchReasons, ...others }

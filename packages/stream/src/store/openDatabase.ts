@@ -1,0 +1,74 @@
+import Database from 'libsql'
+
+export type { Database }
+
+/**
+ * Opens one SQLite file for this process alone: a second opener gets
+ * SQLITE_BUSY, and the lock dies with the process. Every commit is synced to
+ * disk before it returns (WAL, synchronous=FULL).
+ */
+export function openDatabase(path: string): Database.Database {
+  const database = new Database(path)
+  try {
+    // Order matters: with the exclusive mode set first, WAL needs no shared memory file.
+    database.pragma('locking_mode = EXCLUSIVE')
+    database.pragma('journal_mode = WAL')
+    database.pragma('synchronous = FULL')
+    // Taken now and kept, so that a second process is refused here and not at its first write.
+    database.exec('BEGIN IMMEDIATE')
+    database.exec('COMMIT')
+  } catch (error) {
+    database.close()
+    throw error
+  }
+  return database
+}
+
+/** Whether an error says that another process holds the file. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: string }).code === 'SQLITE_BUSY'
+}
+
+/** Runs `body` in one transaction; an error rolls back and is thrown on. */
+export function transaction<result>(database: Database.Database, body: () => result): result {
+  database.exec('BEGIN IMMEDIATE')
+  let result: result
+  try {
+    result = body()
+  } catch (error) {
+    database.exec('ROLLBACK')
+    throw error
+  }
+  database.exec('COMMIT')
+  return result
+}
+
+/**
+ * Inserts many rows by prepared statements of many rows each: a call into the
+ * engine costs as much as several rows.
+ *
+ * @param columns number of columns of `table`, all of which are given.
+ */
+export function prepareInsert(
+  database: Database.Database,
+  table: string,
+  columns: number,
+): (values: readonly unknown[]) => void {
+  const row = `(${Array(columns).fill('?').join(',')})`
+  const statements = sizes.map((rows) => ({
+    length: rows * columns,
+    statement: database.prepare(`INSERT INTO ${table} VALUES ${Array(rows).fill(row).join(',')}`),
+  }))
+  return (values) => {
+    let offset = 0
+    for (const { length, statement } of statements)
+      for (; values.length - offset >= length; offset += length)
+        statement.run(
+          offset === 0 && values.length === length
+            ? (values as unknown[])
+            : values.slice(offset, offset + length),
+        )
+  }
+}
+
+const sizes = [50, 10, 1]

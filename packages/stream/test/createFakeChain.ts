@@ -1,0 +1,193 @@
+import { randomBytes } from 'node:crypto'
+import { type Hex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import { createSoftwareSigner } from '@machinefi/device'
+import { epochHash, type Metric } from '@machinefi/proof'
+import { defineSchema, schemaHash, signBatch, toRow } from '@machinefi/telemetry'
+import type { Chain, ChainConfig, ChainMember, PostedEpoch } from '../src/chain/chain.js'
+
+export const walker = defineSchema({ id: 1, tickMs: 1000, fields: { steps: { unit: 'count' } } })
+
+/** A chain in memory, with the rules of the settlement contract that a node can run into. */
+export function createFakeChain(options: createFakeChain.Options = {}): FakeChain {
+  const {
+    genesis = toHex(randomBytes(32)),
+    graceMs = 60_000,
+    metric = { type: 'sum', field: 0, min: 0, max: 900 },
+    firstWindow = 20_000,
+    windowMs = 86_400_000,
+    retentionMs = 30 * 86_400_000,
+    challengeWindowMs = 3_600_000,
+    maxRowsBytes = 4096,
+    threshold = 100n,
+  } = options
+  const members: (ChainMember & { block: number })[] = []
+  const epochs = new Map<number, PostedEpoch>()
+  const chain: FakeChain = {
+    network: {
+      id: toHex(options.id ?? randomBytes(32)),
+      chainId: 31337,
+      factory: zero,
+      serial: 1n,
+      registry: zero,
+      settlement: zero,
+      membership: zero,
+      token: zero,
+      windowSeconds: windowMs / 1000,
+      firstWindow,
+    },
+    operator: `0x${'0a'.repeat(20)}`,
+    failing: undefined,
+    block: 0,
+    time: firstWindow * windowMs,
+    epochs,
+    join(signer, { joinedAt = Math.floor(chain.time / 1000) - 1 } = {}) {
+      const device = publicKeyToAddress(signer.publicKey)
+      members.push({
+        block: ++chain.block,
+        device,
+        slot: members.length,
+        joinedAt,
+        suspendedAt: 0,
+        assurance: 0,
+        algorithm: signer.algorithm,
+        publicKey: signer.publicKey,
+        owner: new Uint8Array(20).fill(1),
+      })
+      return device
+    },
+    suspend(device, suspendedAt) {
+      const member = members.find((member) => toHex(member.device) === toHex(device))!
+      member.suspendedAt = suspendedAt
+      member.block = ++chain.block
+    },
+    genesisHash: async () => genesis,
+    head: () => answer({ block: chain.block, time: chain.time }),
+    members: (from, to) =>
+      answer(
+        members
+          .filter(({ block }) => block >= from && block <= to)
+          .map(({ block: _, ...member }) => member),
+      ),
+    memberCount: () => answer(members.length),
+    config: () =>
+      answer({
+        hash: toHex(new Uint8Array(32).fill(9)),
+        schema: walker.id,
+        schemaHash: schemaHash(walker),
+        metric,
+        threshold,
+        rate: 1n,
+        cap: 10n ** 24n,
+        operator: chain.operator,
+        graceMs,
+        challengeWindowMs,
+        responseTimeMs: 3_600_000,
+        retentionMs,
+        maxRowsBytes,
+      } satisfies ChainConfig),
+    progress: () => {
+      let nextFinalWindow = firstWindow
+      while (
+        (epochs.get(nextFinalWindow)?.challengeEndsAt ?? Number.POSITIVE_INFINITY) <= chain.time
+      )
+        nextFinalWindow++
+      return answer({ nextWindow: firstWindow + epochs.size, nextFinalWindow })
+    },
+    epoch: (window) => answer(epochs.get(window)),
+    async post(posting) {
+      await answer(undefined)
+      const { window } = posting
+      if (window !== firstWindow + epochs.size) throw new Error('WindowOutOfOrder')
+      if (chain.time < (window + 1) * windowMs + graceMs) throw new Error('WindowNotOver')
+      if (posting.parentAttempt !== (window === firstWindow ? 0 : 1))
+        throw new Error('ParentMismatch')
+      if (2 ** posting.depth < members.length) throw new Error('InvalidDepth')
+      if (posting.ledgerTotal < (epochs.get(window - 1)?.ledgerTotal ?? 0n))
+        throw new Error('TotalDecreased')
+      const epoch = {
+        ...posting,
+        attempt: 1,
+        operator: chain.operator,
+        memberCount: members.length,
+        configHash: toHex(new Uint8Array(32).fill(9)),
+        challengeEndsAt: chain.time + challengeWindowMs,
+        transaction: toHex(randomBytes(32)),
+        block: ++chain.block,
+        gasUsed: 100_000n,
+      }
+      const posted = {
+        ...epoch,
+        epochHash: toHex(
+          epochHash({
+            ...epoch,
+            configHash: new Uint8Array(32).fill(9),
+            network: Buffer.from(chain.network.id.slice(2), 'hex'),
+          }),
+        ),
+      }
+      epochs.set(window, posted)
+      await answer(undefined)
+      return posted
+    },
+  }
+  async function answer<value>(value: value): Promise<value> {
+    if (chain.failing) throw chain.failing
+    return structuredClone(value)
+  }
+  return chain
+}
+
+export declare namespace createFakeChain {
+  type Options = {
+    id?: Uint8Array
+    genesis?: Hex
+    graceMs?: number
+    metric?: Metric
+    firstWindow?: number
+    windowMs?: number
+    retentionMs?: number
+    challengeWindowMs?: number
+    maxRowsBytes?: number
+    threshold?: bigint
+  }
+}
+
+export type FakeChain = Chain & {
+  network: import('@machinefi/contracts').Network
+  operator: Hex
+  /** What every call rejects with. */
+  failing: Error | undefined
+  block: number
+  /** ms */
+  time: number
+  epochs: Map<number, PostedEpoch>
+  join(signer: Signer, options?: { joinedAt?: number }): Uint8Array
+  suspend(device: Uint8Array, suspendedAt: number): void
+}
+
+export function createSigner(fill?: number, algorithm: Signer['algorithm'] = 'ES256'): Signer {
+  return createSoftwareSigner({
+    algorithm,
+    privateKey: fill === undefined ? randomBytes(32) : new Uint8Array(32).fill(fill),
+  })
+}
+
+/** A batch of minute steps. */
+export function signSteps(options: {
+  signer: Signer
+  network: Uint8Array
+  seq: number
+  start: number
+  steps?: readonly number[]
+}) {
+  const { network, seq, signer, start, steps = [10, 20, 30] } = options
+  return signBatch({
+    network,
+    rows: steps.map((value, i) => toRow(walker, { time: start + i * 60_000, steps: value })),
+    schema: walker,
+    seq,
+    signer,
+  })
+}
+
+const zero: Hex = `0x${'00'.repeat(20)}`
