@@ -1,4 +1,17 @@
 export {
+  type ClaimEvidence,
+  decodeBundle,
+  type EpochBundle,
+  encodeBundle,
+  MalformedBundleError,
+} from './bundle/encodeBundle.js'
+export {
+  type ClaimVerdict,
+  extractClaim,
+  verifyBundle,
+  verifyClaim,
+} from './bundle/verifyBundle.js'
+export {
   type DecodedReceipt,
   decodeReceipt,
   encodeReceipt,
@@ -18,8 +31,21 @@ export {
   createCheckpointCache,
   verifyReceipt,
 } from './checkpoint/verifyReceipt.js'
+export {
+  type Config,
+  configHash,
+  decodeConfig,
+  encodeConfig,
+  MalformedConfigError,
+} from './epoch/encodeConfig.js'
 export { epochHash, type LogHead, logsHash, networkId } from './epoch/epochHash.js'
-export { reward } from './epoch/reward.js'
+export {
+  decodePolicyParams,
+  encodePolicyParams,
+  InvalidPolicyError,
+  reward,
+  type ThresholdPolicy,
+} from './epoch/reward.js'
 export {
   buildLedger,
   type Ledger,
@@ -34,6 +60,7 @@ export { createLog, InvalidLogEntryError, type Log, LogRangeError } from './log/
 export { emptyRoot } from './log/treeHash.js'
 export { verifyConsistency } from './log/verifyConsistency.js'
 export { verifyInclusion } from './log/verifyInclusion.js'
+export { decodeMetricParams } from './metrics/decodeMetricParams.js'
 export {
   encodeMetricParams,
   encodeState,

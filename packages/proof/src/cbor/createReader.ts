@@ -120,7 +120,11 @@ export type Reader = {
 
 export class MalformedCborError extends BaseError {
   override readonly name = 'MalformedCborError'
+  readonly offset: number
+  readonly what: string
   constructor(what: string, offset: number) {
     super(`Byte ${offset}: ${what}.`, { kind: 'integrity' })
+    this.offset = offset
+    this.what = what
   }
 }

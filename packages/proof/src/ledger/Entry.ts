@@ -1,5 +1,6 @@
 import { BaseError } from '@machinefi/core'
 import { encodeWords } from '../abi/encodeWords.js'
+import { readUint } from '../abi/readWord.js'
 import { keccak } from '../keccak/keccak.js'
 
 /** What a ledger has in a member's slot. */
@@ -39,6 +40,8 @@ export function writeLeaf(entry: Entry | null, nodes: Uint8Array, offset: number
   }
   const { cumulative, device, steps, traceRoot, value } = entry
   if (device.length !== 20) throw new InvalidEntryError('the device must have 20 bytes')
+  if (device.every((byte) => byte === 0))
+    throw new InvalidEntryError('the zero device stands for an empty slot')
   if (traceRoot.length !== 32) throw new InvalidEntryError('the trace root must have 32 bytes')
   if (!Number.isInteger(steps) || steps < 0 || steps > 0xffffffff)
     throw new InvalidEntryError('the steps must be an integer below 2^32')
@@ -96,10 +99,7 @@ export function writeNode(
 
 /** The sum in a node. */
 export function readSum(nodes: Uint8Array, offset: number): bigint {
-  let sum = 0n
-  for (let i = offset + 32; i < offset + nodeBytes; i++)
-    sum = (sum << 8n) | BigInt(nodes[i] as number)
-  return sum
+  return readUint(nodes.subarray(offset + 32, offset + nodeBytes))
 }
 
 /** A number in a ledger entry is out of bounds. */
