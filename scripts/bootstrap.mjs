@@ -24,16 +24,22 @@ const stampPath = join(root, 'node_modules/.cache/machinefi/bootstrap.json')
  * Installs and builds what is missing or stale, and nothing else. Every word
  * goes to stderr: stdout belongs to whatever runs next. Ends the process with
  * an explanation when it cannot.
+ *
+ * @param options.types build the declarations as well: nothing that runs needs
+ * them, and they take most of the time.
  */
-export async function bootstrap() {
+export async function bootstrap({ types = false } = {}) {
   assertNode()
-  if (isFresh()) return
+  if (isInstalled() && isBuilt(types)) return
   await lock()
   try {
     if (!isInstalled()) install()
-    if (!isBuilt()) build()
+    if (!isBuilt(types)) build(types)
     mkdirSync(dirname(stampPath), { recursive: true })
-    writeFileSync(stampPath, JSON.stringify({ lockfile: lockfileHash(), sources: sourcesHash() }))
+    writeFileSync(
+      stampPath,
+      JSON.stringify({ lockfile: lockfileHash(), sources: sourcesHash(), types }),
+    )
   } finally {
     rmSync(lockPath, { force: true })
   }
@@ -49,10 +55,6 @@ function assertNode() {
   )
 }
 
-function isFresh() {
-  return isInstalled() && isBuilt()
-}
-
 /** npm rewrites `node_modules/.package-lock.json` at the end of every install. */
 function isInstalled() {
   const installed = join(root, 'node_modules/.package-lock.json')
@@ -61,10 +63,13 @@ function isInstalled() {
   return readStamp().lockfile === lockfileHash()
 }
 
-function isBuilt() {
-  if (readStamp().sources !== sourcesHash()) return false
+function isBuilt(types) {
+  const stamp = readStamp()
+  if (stamp.sources !== sourcesHash() || (types && !stamp.types)) return false
   return packages().every(({ folder, manifest }) =>
-    outputs(manifest).every((path) => existsSync(join(folder, path))),
+    outputs(manifest)
+      .filter((path) => types || !path.endsWith('.d.ts'))
+      .every((path) => existsSync(join(folder, path))),
   )
 }
 
@@ -82,11 +87,12 @@ function install() {
   )
 }
 
-function build() {
+function build(types) {
   say('Building packages…')
   const turbo = join(root, 'node_modules/turbo/bin/turbo')
   const args = ['run', 'build', '--output-logs=errors-only', '--no-update-notifier', '--ui=stream']
-  if (run(process.execPath, [turbo, ...args], { TURBO_TELEMETRY_DISABLED: '1' })) return
+  const env = { TURBO_TELEMETRY_DISABLED: '1', MACHINEFI_BUILD: types ? undefined : 'js' }
+  if (run(process.execPath, [turbo, ...args], env)) return
   fail('The packages could not be built.', 'Run `npx turbo run build` for the whole output.')
 }
 

@@ -54,7 +54,7 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-await bootstrap()
+await bootstrap({ types: true })
 
 let passed = 0
 let failed = 0
