@@ -1,4 +1,5 @@
 import type { Address, Hash, Hex } from 'viem'
+import { toLowerCase } from './chain/toLowerCase.js'
 
 /** The signed head of one shard of an operator's log. */
 export type LogHead = { shard: number; size: bigint; root: Hex }
@@ -38,6 +39,7 @@ export function toEpoch(log: {
   blockNumber: bigint
   transactionHash: Hash
 }): Epoch {
-  const { args, blockNumber, transactionHash } = log
+  const { blockNumber, transactionHash } = log
+  const args = toLowerCase(log.args)
   return { ...args, blockNumber, challengeEndsAt: Number(args.challengeEndsAt), transactionHash }
 }

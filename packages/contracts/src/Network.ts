@@ -1,6 +1,6 @@
 import { type Address, encodeAbiParameters, type Hex, keccak256 } from 'viem'
 
-/** A network and where its contracts are. Plain data: keep it as JSON. */
+/** A network and where its contracts are. Plain data; addresses are in lower case. */
 export type Network = {
   /** keccak256(abi.encode(chainId, factory, serial)): outlives every contract but the factory. */
   id: Hex

@@ -11,6 +11,7 @@ import {
   WebSocketRequestError,
 } from 'viem'
 import { errorsAbi } from './abis/errorsAbi.js'
+import { toLowerCase } from './chain/toLowerCase.js'
 
 /** A contract refused a call: what it was, and the revert by name and arguments. */
 export class ContractError extends BaseError {
@@ -118,7 +119,7 @@ export function decodeRevert(data: Hex): ContractError.Revert | undefined {
   try {
     // viem adds Error(string) and Panic(uint256) by itself.
     const { errorName, args = [] } = decodeErrorResult({ abi: errorsAbi, data })
-    return { name: errorName, args, data }
+    return { name: errorName, args: toLowerCase(args), data }
   } catch {
     return undefined
   }

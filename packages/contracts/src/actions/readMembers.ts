@@ -11,7 +11,6 @@ import { algorithms } from '../Registration.js'
 
 /** A device in a network. Times in Unix seconds. */
 export type Member = {
-  /** Lower case. */
   device: Address
   slot: number
   joinedAt: number
@@ -97,7 +96,7 @@ async function readMember(
   const algorithm = algorithms[key?.algorithm ?? -1]
   if (!key || !algorithm) throw new NotFoundOnChainError(`The registration of ${device}`)
   return {
-    device: device.toLowerCase() as Address,
+    device,
     ...member,
     publicKey: concat([key.x, key.y]),
     algorithm,

@@ -3,6 +3,7 @@ import { getChainId } from 'viem/actions'
 import { iNetworkFactoryAbi } from '../abis/iNetworkFactoryAbi.js'
 import { iSettlementAbi } from '../abis/iSettlementAbi.js'
 import { readContract } from '../chain/readContract.js'
+import { toLowerCase } from '../chain/toLowerCase.js'
 import type { AnyClient } from '../chain/writeContract.js'
 import { NotFoundOnChainError } from '../errors.js'
 import { type Network, toNetworkId } from '../Network.js'
@@ -16,7 +17,7 @@ export async function readNetwork(
   client: AnyClient,
   parameters: readNetwork.Parameters,
 ): Promise<Network> {
-  const { factory } = parameters
+  const factory = toLowerCase(parameters.factory)
   const at = { abi: iNetworkFactoryAbi, address: factory } as const
   const serial =
     parameters.serial ??

@@ -2,6 +2,7 @@ import { type Address, concat, getAbiItem, type Hex } from 'viem'
 import { iSettlementAbi } from '../abis/iSettlementAbi.js'
 import { readContract } from '../chain/readContract.js'
 import { type BlockRange, readEvents } from '../chain/readEvents.js'
+import { toLowerCase } from '../chain/toLowerCase.js'
 import type { AnyClient } from '../chain/writeContract.js'
 import type { Network } from '../Network.js'
 
@@ -44,7 +45,7 @@ export async function readOperator(
   ])
   const key = bonded.at(-1)?.args
   return {
-    address: operator,
+    address: toLowerCase(operator),
     ...stored,
     leavesAt: Number(leavesAt),
     logKey: key && concat([key.x, key.y]),

@@ -1,6 +1,7 @@
 import type { Address, Hex } from 'viem'
 import { parseEventLogs } from 'viem'
 import { iSettlementAbi } from '../abis/iSettlementAbi.js'
+import { toLowerCase } from '../chain/toLowerCase.js'
 import {
   type AnyClient,
   type WriteOptions,
@@ -40,7 +41,7 @@ export async function redeem(
     parameters,
   )
   const logs = parseEventLogs({ abi: iSettlementAbi, eventName: 'Redeemed', logs: receipt.logs })
-  const redeemed = logs.map(({ args }) => args)
+  const redeemed = logs.map(({ args }) => toLowerCase(args))
   return { amount: redeemed.reduce((sum, { amount }) => sum + amount, 0n), hash, receipt, redeemed }
 }
 

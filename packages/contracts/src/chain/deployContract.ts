@@ -1,6 +1,7 @@
 import type { Address, Hex } from 'viem'
 import { estimateGas, sendTransaction, waitForTransactionReceipt } from 'viem/actions'
 import { AccountMissingError, ContractError, toContractError } from '../errors.js'
+import { toLowerCase } from './toLowerCase.js'
 import type { AnyClient, WriteOptions, WriteResult } from './writeContract.js'
 
 /** Deploys `data` (bytecode and encoded constructor arguments) and waits until it is mined. */
@@ -26,7 +27,7 @@ export async function deployContract(
     if (receipt.status === 'reverted' || !contractAddress) {
       throw new ContractError({ functionName, hash, reason: 'mined, but reverted' })
     }
-    return { address: contractAddress, hash, receipt }
+    return { address: toLowerCase(contractAddress), hash, receipt }
   } catch (error) {
     throw toContractError(error, { functionName })
   }

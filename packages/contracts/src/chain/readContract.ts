@@ -7,9 +7,10 @@ import type {
 } from 'viem'
 import { readContract as read } from 'viem/actions'
 import { toContractError } from '../errors.js'
+import { toLowerCase } from './toLowerCase.js'
 import type { AnyClient } from './writeContract.js'
 
-/** viem's `readContract`, with the SDK's errors. */
+/** viem's `readContract`, with the SDK's errors and addresses in lower case. */
 export async function readContract<
   const abi extends Abi,
   functionName extends ContractFunctionName<abi, 'pure' | 'view'>,
@@ -25,7 +26,7 @@ export async function readContract<
   },
 ): Promise<ContractFunctionReturnType<abi, 'pure' | 'view', functionName, args>> {
   try {
-    return (await read(client, call as never)) as never
+    return toLowerCase(await read(client, call as never)) as never
   } catch (error) {
     throw toContractError(error, call)
   }

@@ -1,6 +1,7 @@
 import type { AbiEvent, Address, GetLogsReturnType } from 'viem'
 import { getBlockNumber, getLogs } from 'viem/actions'
 import { ChainUnavailableError, toContractError } from '../errors.js'
+import { toLowerCase } from './toLowerCase.js'
 import type { AnyClient } from './writeContract.js'
 
 /** A range of blocks, both ends included. */
@@ -12,7 +13,7 @@ export type BlockRange = {
 }
 
 /**
- * Events of a contract in a range of blocks, oldest first. Public nodes limit
+ * Events of a contract in a range of blocks, oldest first, addresses in lower case. Public nodes limit
  * the range of one call, each in its own way: one that is refused is halved,
  * and grows again after it has worked.
  */
@@ -57,5 +58,5 @@ export async function readEvents<const event extends AbiEvent>(
   } catch (error) {
     throw toContractError(error, call)
   }
-  return logs as never
+  return toLowerCase(logs) as never
 }
