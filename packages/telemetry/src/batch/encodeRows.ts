@@ -84,7 +84,9 @@ export function decodeRows(bytes: Uint8Array, options: decodeRows.Options): Rows
   if (!Number.isInteger(ticks))
     throw new MalformedRowsError(`a span of whole ticks (${tickMs} ms)`, 0)
   if (start + span > Number.MAX_SAFE_INTEGER) throw new MalformedRowsError('times below 2^53', 0)
-  if (readArrayHead(reader) !== count) throw new MalformedRowsError(`${count} rows`, 0)
+  if (readArrayHead(reader) !== count || count < 1) throw new MalformedRowsError(`${count} rows`, 0)
+  const head = 0x80 | (fields + 1)
+  if (bytes[reader.at] !== head) failRow(reader, reader.at, fields)
   // A row takes at least one byte for its head and one per item.
   if (count > bytes.length / (fields + 2))
     throw new MalformedRowsError(`${count} rows of ${fields} values`, bytes.length)
@@ -93,7 +95,6 @@ export function decodeRows(bytes: Uint8Array, options: decodeRows.Options): Rows
   const times = new Float64Array(buffer, 0, count)
   const values = new Float64Array(buffer, times.byteLength)
   const { end } = reader
-  const head = 0x80 | (fields + 1)
   let { at } = reader
   let elapsed = 0
   let next = 0

@@ -1,5 +1,5 @@
 import { BaseError } from '@machinefi/core'
-import { Decoder, Encoder } from 'cbor-x'
+import { Decoder, Encoder, Tag } from 'cbor-x'
 import { view } from './reader.js'
 
 /**
@@ -8,7 +8,7 @@ import { view } from './reader.js'
  * own (records, references, packed values). The batch path never comes here.
  *
  * Maps become `Map`, byte strings `Uint8Array`, integers `number` where they are safe and `bigint`
- * where not.
+ * where not, tagged dates, bignums and decimal fractions what they mean.
  *
  * @throws {MalformedCborError}
  */
@@ -107,6 +107,7 @@ function fromCborX(value: unknown): unknown {
     return Number.isSafeInteger(number) ? number : value
   }
   if (value instanceof Uint8Array) return new Uint8Array(value)
+  if (value instanceof Tag) return new Tag(fromCborX(value.value), value.tag)
   if (Array.isArray(value)) return value.map(fromCborX)
   if (value instanceof Map)
     return new Map(Array.from(value, ([key, item]) => [fromCborX(key), fromCborX(item)]))
