@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromHex, toHex } from '@machinefi/core'
-import { verifyReceipt } from '@machinefi/proof'
+import { decodeBundle, encodeBundle, verifyBundle, verifyReceipt } from '@machinefi/proof'
 import { batchId } from '@machinefi/telemetry'
 import { afterEach, expect, test } from 'vitest'
 import { createFakeChain, createSigner, signSteps, walker } from '../test/createFakeChain.js'
@@ -63,4 +63,13 @@ test('default', async () => {
     `${url}/networks/${chain.network.id}/epochs/20000/claims/${toHex(batch.device)}`,
   )
   expect(await response.json()).toMatchObject({ value: '130', reward: '130', slot: 0, steps: 1 })
+
+  const all = await fetch(`${url}/networks/${chain.network.id}/epochs/20000/bundle`)
+  const bytes = new Uint8Array(await all.arrayBuffer())
+  expect(encodeBundle(decodeBundle(bytes))).toEqual(bytes)
+  const one = await fetch(
+    `${url}/networks/${chain.network.id}/epochs/20000/claims/${toHex(batch.device)}/bundle`,
+  )
+  expect(new Uint8Array(await one.arrayBuffer())).toEqual(bytes)
+  expect(await verifyBundle(bytes)).toMatchObject({ ok: true, claims: [{ value: 130n }] })
 })

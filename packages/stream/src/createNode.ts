@@ -5,6 +5,7 @@ import { BatchError, decodeBatch, type Schema, type SignedBatch } from '@machine
 import type { Account } from 'viem'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
+import { createBundler } from './epochs/createBundler.js'
 import { createSettler } from './epochs/createSettler.js'
 import { openEpochStore, type StoredEpoch } from './epochs/openEpochStore.js'
 import { NodeConfigurationError } from './errors.js'
@@ -150,6 +151,13 @@ export async function startNode(
       limits,
       onError,
       routes: createRoutes({
+        bundler: createBundler({
+          epochs,
+          logKey: logSigner.publicKey,
+          maxSkewMs: limits.maxSkewMs,
+          settler,
+          store,
+        }),
         clock,
         epochs,
         health,

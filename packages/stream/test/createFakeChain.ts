@@ -1,7 +1,14 @@
-import { randomBytes } from 'node:crypto'
-import { type Hex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import { randomBytes, randomInt } from 'node:crypto'
+import { type Hex, keccak256, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
-import { epochHash, type Metric } from '@machinefi/proof'
+import {
+  encodeConfig,
+  encodeMetricParams,
+  encodePolicyParams,
+  epochHash,
+  type Metric,
+  networkId,
+} from '@machinefi/proof'
 import { defineSchema, schemaHash, signBatch, toRow } from '@machinefi/telemetry'
 import type { Chain, ChainConfig, ChainMember, PostedEpoch } from '../src/chain/chain.js'
 
@@ -20,14 +27,35 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     maxRowsBytes = 4096,
     threshold = 100n,
   } = options
+  const config = encodeConfig({
+    schema: walker.id,
+    schemaHash: schemaHash(walker),
+    fields: 1,
+    tickMs: 1000,
+    metric: new Uint8Array(20),
+    metricParams: encodeMetricParams(metric),
+    policy: new Uint8Array(20),
+    policyParams: encodePolicyParams({ cap: 10n ** 24n, rate: 1n, threshold }),
+    operator: new Uint8Array(20).fill(10),
+    grace: graceMs / 1000,
+    challengeWindow: challengeWindowMs / 1000,
+    responseTime: 3600,
+    takeoverDelay: 0,
+    retention: retentionMs / 1000,
+    maxRowsBytes,
+    minBond: 0n,
+    coverage: 1n,
+  })
+  const serial = BigInt(options.serial ?? randomInt(2 ** 40))
+  const factory = new Uint8Array(20).fill(5)
   const members: (ChainMember & { block: number })[] = []
   const epochs = new Map<number, PostedEpoch>()
   const chain: FakeChain = {
     network: {
-      id: toHex(options.id ?? randomBytes(32)),
+      id: toHex(networkId({ chainId: 31337, factory, serial })),
       chainId: 31337,
-      factory: zero,
-      serial: 1n,
+      factory: toHex(factory),
+      serial,
       registry: zero,
       settlement: zero,
       membership: zero,
@@ -71,7 +99,8 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     memberCount: () => answer(members.length),
     config: () =>
       answer({
-        hash: toHex(new Uint8Array(32).fill(9)),
+        bytes: config,
+        hash: toHex(keccak256(config)),
         schema: walker.id,
         schemaHash: schemaHash(walker),
         metric,
@@ -109,7 +138,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
         attempt: 1,
         operator: chain.operator,
         memberCount: members.length,
-        configHash: toHex(new Uint8Array(32).fill(9)),
+        configHash: toHex(keccak256(config)),
         challengeEndsAt: chain.time + challengeWindowMs,
         transaction: toHex(randomBytes(32)),
         block: ++chain.block,
@@ -120,7 +149,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
         epochHash: toHex(
           epochHash({
             ...epoch,
-            configHash: new Uint8Array(32).fill(9),
+            configHash: keccak256(config),
             network: Buffer.from(chain.network.id.slice(2), 'hex'),
           }),
         ),
@@ -139,7 +168,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
 
 export declare namespace createFakeChain {
   type Options = {
-    id?: Uint8Array
+    serial?: number
     genesis?: Hex
     graceMs?: number
     metric?: Metric

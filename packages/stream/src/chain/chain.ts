@@ -39,6 +39,9 @@ export type ChainMember = {
 
 /** A network's configuration for a window, times in ms. */
 export type ChainConfig = {
+  /** `abi.encode(Config)`: what epochs commit to by its hash. */
+  bytes: Uint8Array
+  /** keccak256 of `bytes`. */
   hash: Hex
   schema: number
   schemaHash: Uint8Array

@@ -11,11 +11,11 @@ import {
   readNextWindow,
 } from '@machinefi/contracts'
 import { fromHex, type Hex, toHex } from '@machinefi/core'
-import type { Metric } from '@machinefi/proof'
-import { type Account, decodeAbiParameters, parseAbi, parseAbiParameters } from 'viem'
+import { decodeMetricParams, decodePolicyParams, encodeConfig, type Metric } from '@machinefi/proof'
+import { type Account, parseAbi } from 'viem'
 import { getBlock, getTransactionReceipt, readContract } from 'viem/actions'
 import { NodeConfigurationError } from '../errors.js'
-import type { Chain, ChainConfig, PostedEpoch } from './chain.js'
+import type { Chain, PostedEpoch } from './chain.js'
 
 /**
  * The contracts of one network, as the node sees them. Everything is read up to
@@ -87,27 +87,51 @@ export function openChain(client: AnyClient, options: openChain.Options): Chain 
         functionName: 'memberCount',
       }),
     async config(window) {
-      const config = await readConfig(client, { fromBlock, network, window })
-      const [threshold, rate, cap] = decodeAbiParameters(policyParameters, config.policyParams)
+      const {
+        fromWindow: _,
+        hash,
+        ...config
+      } = await readConfig(client, {
+        fromBlock,
+        network,
+        window,
+      })
+      const type = (Object.keys(deployment.metrics) as Metric['type'][]).find(
+        (name) => deployment.metrics[name].toLowerCase() === config.metric.toLowerCase(),
+      )
+      if (!type)
+        throw new NodeConfigurationError(`The node does not know the metric ${config.metric}.`)
       if (config.policy.toLowerCase() !== deployment.policy.toLowerCase())
         throw new NodeConfigurationError(
           `The node does not know the reward policy ${config.policy}.`,
         )
+      const schema = Number(config.schema)
+      const schemaHash = fromHex(config.schemaHash)
+      const metricParams = fromHex(config.metricParams)
+      const policyParams = fromHex(config.policyParams)
       return {
-        hash: config.hash,
-        schema: Number(config.schema),
-        schemaHash: fromHex(config.schemaHash),
-        metric: toMetric(deployment, config.metric, config.metricParams),
-        threshold,
-        rate,
-        cap,
+        bytes: encodeConfig({
+          ...config,
+          metric: fromHex(config.metric),
+          metricParams,
+          operator: fromHex(config.operator),
+          policy: fromHex(config.policy),
+          policyParams,
+          schema,
+          schemaHash,
+        }),
+        hash,
+        schema,
+        schemaHash,
+        metric: decodeMetricParams(type, metricParams),
+        ...decodePolicyParams(policyParams),
         operator: config.operator.toLowerCase() as Hex,
         graceMs: config.grace * 1000,
         challengeWindowMs: config.challengeWindow * 1000,
         responseTimeMs: config.responseTime * 1000,
         retentionMs: config.retention * 1000,
         maxRowsBytes: config.maxRowsBytes,
-      } satisfies ChainConfig
+      }
     },
     async progress() {
       const [nextWindow, final] = await Promise.all([
@@ -155,32 +179,3 @@ export declare namespace openChain {
 }
 
 const membershipAbi = parseAbi(['function memberCount() view returns (uint32)'])
-const policyParameters = parseAbiParameters('int256 threshold, uint256 rate, uint256 cap')
-
-/** The metric that a contract and its parameters stand for. */
-export function toMetric(
-  { metrics }: Pick<Deployment, 'metrics'>,
-  address: Hex,
-  params: Hex,
-): Metric {
-  const type = (Object.keys(metrics) as (keyof typeof metrics)[]).find(
-    (name) => metrics[name].toLowerCase() === address.toLowerCase(),
-  )
-  if (type === 'sum') {
-    const [field, min, max] = decodeAbiParameters(
-      parseAbiParameters('uint256 field, int256 min, int256 max'),
-      params,
-    )
-    return { type, field: Number(field), min: Number(min), max: Number(max) }
-  }
-  if (type === 'count') return { type }
-  if (type === 'average') {
-    const [field] = decodeAbiParameters(parseAbiParameters('uint256 field'), params)
-    return { type, field: Number(field) }
-  }
-  if (type === 'coverage') {
-    const [intervalMs] = decodeAbiParameters(parseAbiParameters('uint256 intervalMs'), params)
-    return { type, intervalMs: Number(intervalMs) }
-  }
-  throw new NodeConfigurationError(`The node does not know the metric ${address}.`)
-}

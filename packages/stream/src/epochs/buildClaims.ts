@@ -14,8 +14,8 @@ import type { Claim } from './openEpochStore.js'
  * @returns one claim per slot; null where the slot is still empty.
  */
 export async function buildClaims(options: buildClaims.Options): Promise<(Claim | null)[]> {
-  const { config, maxSkewMs, members, network, previous, schema, size, store, window } = options
-  const indexes = await findBatches()
+  const { config, members, previous, schema, window } = options
+  const indexes = await findBatches({ ...options, schema: config.schema })
   const claims: (Claim | null)[] = []
   let breath = performance.now()
   for (const member of members) {
@@ -36,7 +36,12 @@ export async function buildClaims(options: buildClaims.Options): Promise<(Claim 
       // A slot is empty until its member's first paid window and never again.
       return before && { ...emptyClaim, cumulative, device, slot }
     const trace = buildTrace({
-      batches: readTrace({ ...options, device, indexes: indexes.get(member.number) ?? [] }),
+      batches: readTrace({
+        ...options,
+        device,
+        indexes: indexes.get(member.number) ?? [],
+        schema: config.schema,
+      }),
       metric: config.metric,
       schema,
       window,
@@ -53,24 +58,6 @@ export async function buildClaims(options: buildClaims.Options): Promise<(Claim 
       steps: trace.steps,
       traceRoot: trace.root,
     }
-  }
-
-  /** Where in the log each device's batches of the window are. */
-  async function findBatches(): Promise<Map<number, number[]>> {
-    const found = new Map<number, number[]>()
-    // Whatever overlaps the window arrived after its start, give or take the clock of a device.
-    let from = store.firstArrivedSince(network, window.start - maxSkewMs)
-    for (; from < size; from += pageSize) {
-      for (const stored of store.batches(network, from, Math.min(size, from + pageSize))) {
-        const { header } = joinBatch(stored, null)
-        if (header.schema !== config.schema || !isInWindow(header, window)) continue
-        const list = found.get(stored.device)
-        if (list) list.push(stored.index)
-        else found.set(stored.device, [stored.index])
-      }
-      await setImmediate()
-    }
-    return found
   }
 }
 
@@ -92,9 +79,38 @@ export declare namespace buildClaims {
   }
 }
 
-/** A device's canonical batches of a window, with their rows. */
+/** Where each device's batches of a window are, in the log that counts for it. */
+export async function findBatches(options: findBatches.Options): Promise<Map<number, number[]>> {
+  const { maxSkewMs, network, schema, size, store, window } = options
+  const found = new Map<number, number[]>()
+  // Whatever overlaps the window arrived after its start, give or take the clock of a device.
+  let from = store.firstArrivedSince(network, window.start - maxSkewMs)
+  for (; from < size; from += pageSize) {
+    for (const stored of store.batches(network, from, Math.min(size, from + pageSize))) {
+      const { header } = joinBatch(stored, null)
+      if (header.schema !== schema || !isInWindow(header, window)) continue
+      const list = found.get(stored.device)
+      if (list) list.push(stored.index)
+      else found.set(stored.device, [stored.index])
+    }
+    await setImmediate()
+  }
+  return found
+}
+
+export declare namespace findBatches {
+  type Options = Pick<
+    buildClaims.Options,
+    'maxSkewMs' | 'network' | 'size' | 'store' | 'window'
+  > & {
+    /** Schema id. */
+    schema: number
+  }
+}
+
+/** A device's canonical batches of a window; without the rows that have expired. */
 export function readTrace(options: readTrace.Options): LoggedTrace[] {
-  const { config, device, indexes, network, store, window } = options
+  const { device, indexes, network, schema, store, window } = options
   const stored = indexes.map((index) => store.batch(network, index)!)
   const records = store.records(network, stored)
   const batches = stored.map((batch, i) => ({
@@ -103,13 +119,15 @@ export function readTrace(options: readTrace.Options): LoggedTrace[] {
     index: batch.index,
     shard: 0,
   }))
-  return selectBatches(batches, { device, schema: config.schema, window })
+  return selectBatches(batches, { device, schema, window })
 }
 
 export declare namespace readTrace {
-  type Options = Pick<buildClaims.Options, 'config' | 'network' | 'store' | 'window'> & {
+  type Options = Pick<buildClaims.Options, 'network' | 'store' | 'window'> & {
     device: Uint8Array
     indexes: readonly number[]
+    /** Schema id. */
+    schema: number
   }
 }
 

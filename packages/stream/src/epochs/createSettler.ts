@@ -95,6 +95,7 @@ export function createSettler(options: createSettler.Options): Settler {
       depth: ledger.depth,
       ledgerRoot: toHex(ledger.root),
       ledgerTotal: ledger.total,
+      config: toHex(config.bytes),
       configHash: config.hash,
       schema: config.schema,
       metric: config.metric,

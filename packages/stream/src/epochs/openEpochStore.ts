@@ -45,6 +45,12 @@ export function openEpochStore(database: Database.Database): EpochStore {
          ORDER BY slot`,
       )
       .raw(),
+    claim: database
+      .prepare(
+        `SELECT ${claimColumns} FROM claims WHERE network = ? AND device = ? AND window = ?
+         AND attempt = ?`,
+      )
+      .raw(),
     claimsOf: database
       .prepare(
         `SELECT window, ${claimColumns} FROM claims AS c WHERE network = ? AND device = ?
@@ -93,6 +99,10 @@ export function openEpochStore(database: Database.Database): EpochStore {
       (query.epochs.all([network, fromWindow, limit]) as EpochRow[]).map((row) => toEpoch(row)!),
     claims: (network, { attempt, window }) =>
       (query.claims.all([network, window, attempt]) as ClaimRow[]).map(toClaim),
+    claim(network, { attempt, window }, device) {
+      const row = query.claim.get([network, device, window, attempt]) as ClaimRow | undefined
+      return row && toClaim(row)
+    },
     claimsOf: (network, device, fromWindow, limit) =>
       (query.claimsOf.all([network, device, fromWindow, limit]) as [number, ...ClaimRow][]).map(
         ([window, ...row]) => ({ window, ...toClaim(row) }),
@@ -110,6 +120,11 @@ export type EpochStore = {
   epochs(network: number, fromWindow: number, limit: number): StoredEpoch[]
   /** All claims of an epoch, by slot. */
   claims(network: number, epoch: { attempt: number; window: number }): Claim[]
+  claim(
+    network: number,
+    epoch: { attempt: number; window: number },
+    device: Uint8Array,
+  ): Claim | undefined
   claimsOf(
     network: number,
     device: Uint8Array,
@@ -131,6 +146,8 @@ export type BuiltEpoch = {
   ledgerRoot: Hex
   ledgerTotal: bigint
   configHash: Hex
+  /** The configuration, ABI-encoded. */
+  config: Hex
   /** Schema id. */
   schema: number
   metric: Metric

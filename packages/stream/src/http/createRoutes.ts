@@ -1,6 +1,7 @@
 import { formatDid, parseDid, toHex } from '@machinefi/core'
 import { checkRecords, type Field, fromRow, rowAt, type Schema } from '@machinefi/telemetry'
 import { isPaid, joinBatch } from '../epochs/buildClaims.js'
+import type { Bundler } from '../epochs/createBundler.js'
 import type { Settler } from '../epochs/createSettler.js'
 import type { Claim, EpochStore, StoredEpoch } from '../epochs/openEpochStore.js'
 import type { Outcome, Pipeline } from '../ingest/createPipeline.js'
@@ -21,7 +22,17 @@ import { encodeOutcome, splitSequence } from './splitSequence.js'
 
 /** Every operation of the node's API. */
 export function createRoutes(options: createRoutes.Options): Route[] {
-  const { epochs, health, maxBatchesPerBody, metrics, networks, pipeline, settler, store } = options
+  const {
+    bundler,
+    epochs,
+    health,
+    maxBatchesPerBody,
+    metrics,
+    networks,
+    pipeline,
+    settler,
+    store,
+  } = options
 
   const networkOf = ({ path }: Call): OpenNetwork => {
     const network = networks.get(path.network!.toLowerCase())
@@ -44,6 +55,13 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     const epoch = epochs.epoch(open.state.number, window)
     if (!epoch?.posted) throw new ProblemError('not-found', `Window ${window} has not been posted.`)
     return epoch
+  }
+
+  const claimOf = (call: Call, open: OpenNetwork, epoch: StoredEpoch): Claim => {
+    const { device } = deviceOf(call, open)
+    const claim = epochs.claim(open.state.number, epoch, device)
+    if (!claim) throw new ProblemError('not-found', 'The device has no entry in this ledger.')
+    return claim
   }
 
   const network = '/networks/{network}'
@@ -401,18 +419,42 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     },
     {
       method: 'GET',
+      path: `${epoch}/bundle`,
+      summary: 'The evidence for all claims of an epoch: what an auditor re-checks',
+      returns: ['application/cbor'],
+      problems: [...notNetwork, 'parameter', 'not-found'],
+      handle(call) {
+        const open = networkOf(call)
+        return {
+          status: 200,
+          type: 'application/cbor',
+          stream: bundler.epoch(open, epochOf(call, open)),
+        }
+      },
+    },
+    {
+      method: 'GET',
+      path: `${epoch}/claims/{device}/bundle`,
+      summary: 'The evidence for one claim',
+      returns: ['application/cbor'],
+      problems: notDevice,
+      handle(call) {
+        const open = networkOf(call)
+        const stored = epochOf(call, open)
+        const body = bundler.claim(open, stored, claimOf(call, open, stored))
+        return { status: 200, type: 'application/cbor', body }
+      },
+    },
+    {
+      method: 'GET',
       path: `${epoch}/claims/{device}`,
       summary: 'A device’s claim, with its path in the ledger: what redeeming needs',
       returns: [json],
       problems: notDevice,
       handle(call) {
         const open = networkOf(call)
-        const member = deviceOf(call, open)
         const stored = epochOf(call, open)
-        const claim = epochs
-          .claimsOf(open.state.number, member.device, stored.window, 1)
-          .find(({ window }) => window === stored.window)
-        if (!claim) throw new ProblemError('not-found', 'The device has no entry in this ledger.')
+        const claim = claimOf(call, open, stored)
         return reply({
           ...showEpoch(stored, open),
           ...showClaim(claim),
@@ -529,6 +571,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
 
 export declare namespace createRoutes {
   type Options = {
+    bundler: Bundler
     clock: () => number
     epochs: EpochStore
     health: () => { ok: boolean } & Record<string, unknown>

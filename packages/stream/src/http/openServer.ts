@@ -6,6 +6,7 @@ import {
   STATUS_CODES,
 } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { pipeline } from 'node:stream/promises'
 import { BaseError } from '@machinefi/core'
 import { type Problem, type ProblemReason, toProblem } from '../problems.js'
 import { problemDocument } from './splitSequence.js'
@@ -151,10 +152,15 @@ export function openServer(options: openServer.Options): HttpServer {
       'access-control-allow-origin': '*',
       'access-control-expose-headers': 'retry-after',
       ...(reply.type === undefined ? {} : { 'content-type': reply.type }),
-      ...(status === 204 ? {} : { 'content-length': length }),
+      ...(status === 204 || reply.stream ? {} : { 'content-length': length }),
       ...(close ? { connection: 'close' } : {}),
       ...reply.headers,
     })
+    if (reply.stream && request.method !== 'HEAD') {
+      // An error in mid-body can only be shown by cutting the connection.
+      pipeline(reply.stream, response).catch(onError)
+      return
+    }
     if (request.method === 'HEAD' || parts.length === 0) return void response.end()
     if (parts.length === 1) response.end(parts[0])
     else response.end(Buffer.concat(parts as Uint8Array[], length))
@@ -241,6 +247,8 @@ export type Reply = {
   type?: string
   headers?: Record<string, string>
   body?: string | Uint8Array | Uint8Array[]
+  /** A body of unknown length, in place of `body`. */
+  stream?: AsyncIterable<Uint8Array>
 }
 
 /** Thrown by a handler to answer with a problem. */

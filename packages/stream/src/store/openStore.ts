@@ -136,6 +136,9 @@ export function openStore(options: openStore.Options): Store {
         `SELECT ${columns} FROM batches WHERE device = ? AND seq >= ? AND key >= ? ORDER BY seq LIMIT ?`,
       )
       .raw(),
+    indexesOf: db
+      .prepare('SELECT key FROM batches WHERE device = ? AND key >= ? AND key < ?')
+      .raw(),
     maxSeq: db.prepare('SELECT max(seq) FROM batches WHERE device = ?').raw(),
     count: db.prepare('SELECT count(*) FROM batches WHERE device = ?').raw(),
     late: db.prepare('SELECT count(*) FROM batches WHERE device = ? AND late = 1').raw(),
@@ -219,6 +222,10 @@ export function openStore(options: openStore.Options): Store {
     ofDevice: (network, device, fromSeq, fromIndex, limit) =>
       (query.ofDevice.all([device, fromSeq, network * span + fromIndex, limit]) as BatchRow[]).map(
         toBatch,
+      ),
+    indexesOf: (network, device, from, to) =>
+      (query.indexesOf.all([device, network * span + from, network * span + to]) as [number][]).map(
+        ([key]) => key % span,
       ),
     records(network, batches) {
       const rows = files.get(network)!
@@ -422,6 +429,8 @@ export type Store = {
     fromIndex: number,
     limit: number,
   ): StoredBatch[]
+  /** Indexes in [from, to) of a device's batches, in no order. */
+  indexesOf(network: number, device: number, from: number, to: number): number[]
   /** Records of batches; null where they have expired. */
   records(
     network: number,

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto'
+import { fromHex } from '@machinefi/core'
+import { type ClaimEvidence, type EpochBundle, encodeBundle } from '@machinefi/proof'
+import type { OpenNetwork } from '../network/openNetwork.js'
+import type { Store } from '../store/openStore.js'
+import { findBatches, readTrace } from './buildClaims.js'
+import type { Settler } from './createSettler.js'
+import type { Claim, EpochStore, StoredEpoch } from './openEpochStore.js'
+
+/**
+ * Makes bundles when they are asked for: all that is in them is durable
+ * elsewhere. After the rows have expired, batches are in them without their
+ * rows.
+ */
+export function createBundler(options: createBundler.Options): Bundler {
+  const { epochs, logKey, maxSkewMs, settler, store } = options
+
+  /** A bundle without claims. */
+  function createFrame(open: OpenNetwork, epoch: StoredEpoch): EpochBundle {
+    const { network, schemas, state } = open
+    const { chainId, factory, serial, windowSeconds } = network
+    return {
+      attempt: epoch.attempt,
+      checkpoints: epoch.size === 0 ? [] : [store.checkpoint(state.number, epoch.size)!.bytes],
+      claims: [],
+      config: fromHex(epoch.config),
+      epochHash: fromHex(epoch.posted!.epochHash),
+      ledgerRoot: fromHex(epoch.ledgerRoot),
+      ledgerTotal: epoch.ledgerTotal,
+      logKey,
+      memberCount: epoch.posted!.memberCount,
+      metric: epoch.metric.type,
+      network: { chainId, factory: fromHex(factory), serial, windowSeconds },
+      parentAttempt: epoch.parentAttempt,
+      policy: 'threshold',
+      schema: schemas.find(({ id }) => id === epoch.schema)!,
+      window: epoch.window,
+    }
+  }
+
+  function createEvidence(
+    open: OpenNetwork,
+    epoch: StoredEpoch,
+    claim: Claim,
+    indexes: readonly number[],
+  ): ClaimEvidence {
+    const { state, windowOf } = open
+    const { cumulative, device, reward, slot, steps, traceRoot, value } = claim
+    const member = state.members.get(device)!
+    const { algorithm, publicKey } = member
+    const trace =
+      steps === 0
+        ? []
+        : readTrace({
+            device,
+            indexes,
+            network: state.number,
+            schema: epoch.schema,
+            store,
+            window: windowOf(epoch.window),
+          })
+    return {
+      batches: trace.map(({ batch, index, shard }) => ({
+        bytes: batch.bytes,
+        index,
+        proof: state.log.inclusionProof(index, epoch.size),
+        shard,
+      })),
+      before: cumulative - reward,
+      entry: { cumulative, device, steps, traceRoot, value },
+      key: steps === 0 ? null : { algorithm, publicKey },
+      siblings: settler.ledgerOf(open, epoch).proof(slot).siblings,
+      slot,
+    }
+  }
+
+  return {
+    claim(open, epoch, claim) {
+      const { state, windowOf } = open
+      const from = store.firstArrivedSince(state.number, windowOf(epoch.window).start - maxSkewMs)
+      const { number } = state.members.get(claim.device)!
+      const indexes = store.indexesOf(state.number, number, from, epoch.size)
+      const evidence = createEvidence(open, epoch, claim, indexes)
+      return encodeBundle({ ...createFrame(open, epoch), claims: [evidence] })
+    },
+    async *epoch(open, epoch) {
+      const { state, windowOf } = open
+      const claims = epochs.claims(state.number, epoch)
+      const window = windowOf(epoch.window)
+      const { schema, size } = epoch
+      const { number: network } = state
+      const found = await findBatches({ maxSkewMs, network, schema, size, store, window })
+      // The claims come last but for the digest: what is before them is written first, and they one
+      // by one, so that an epoch of any size is never in memory as a whole.
+      const frame = createFrame(open, epoch)
+      const head = encodeBundle(frame).subarray(0, -1 - digestBytes)
+      const digest = createHash('sha256')
+      const part = (bytes: Uint8Array) => {
+        digest.update(bytes)
+        return bytes
+      }
+      yield part(Buffer.concat([head, arrayHead(claims.length)]))
+      for (const claim of claims) {
+        const { number } = state.members.get(claim.device)!
+        const evidence = createEvidence(open, epoch, claim, found.get(number) ?? [])
+        const alone = encodeBundle({ ...frame, claims: [evidence] })
+        yield part(alone.subarray(head.length + 1, -digestBytes))
+      }
+      yield Buffer.concat([Uint8Array.of(0x58, 32), digest.digest()])
+    },
+  }
+}
+
+export declare namespace createBundler {
+  type Options = {
+    epochs: EpochStore
+    /** X‖Y */
+    logKey: Uint8Array
+    maxSkewMs: number
+    settler: Settler
+    store: Store
+  }
+}
+
+export type Bundler = {
+  /** The bundle of one claim. */
+  claim(network: OpenNetwork, epoch: StoredEpoch, claim: Claim): Uint8Array
+  /** The bundle of a whole epoch, in parts. */
+  epoch(network: OpenNetwork, epoch: StoredEpoch): AsyncGenerator<Uint8Array>
+}
+
+/** A byte string of 32 that ends a bundle. */
+const digestBytes = 34
+
+/** Head of a CBOR array, shortest form. */
+function arrayHead(length: number): Uint8Array {
+  if (length < 24) return Uint8Array.of(0x80 | length)
+  if (length < 256) return Uint8Array.of(0x98, length)
+  if (length < 65_536) return Uint8Array.of(0x99, length >> 8, length & 0xff)
+  return Uint8Array.of(
+    0x9a,
+    length >>> 24,
+    (length >> 16) & 0xff,
+    (length >> 8) & 0xff,
+    length & 0xff,
+  )
+}
