@@ -184,26 +184,14 @@ describe('verifyBundle', () => {
     expect(await at({ checkpoints: [a, b.subarray(1)] })).toBe('checkpoint 1: malformed')
   })
 
-  test('behavior: every flipped byte fails, and says where', async () => {
-    const whole = bytes
+  test('behavior: every flipped byte of a claim’s bundle fails, and says where', async () => {
+    const small = await createTestEpoch({ batches: 1, rows: 2 })
+    const whole = encodeBundle({ ...small.bundle, claims: small.bundle.claims.slice(0, 1) })
+    expect(await failure(whole)).toBe(null)
     for (let i = 0; i < whole.length; i++) {
       const flipped = whole.slice()
       flipped[i]! ^= 0xff
-      const verdict = await verifyBundle(flipped)
-      expect(verdict.ok || verdict.at, `byte ${i}`).not.toBe(true)
-      if (!verdict.ok) expect(verdict.at.length * verdict.reason.length).toBeGreaterThan(0)
-    }
-  })
-
-  test('behavior: every flipped bit of a claim’s bundle fails', async () => {
-    const small = await createTestEpoch({ algorithms: ['ES256'], batches: 1, rows: 2 })
-    const device = publicKeyToAddress(small.signers[0]!.publicKey)
-    const whole = encodeBundle(extractClaim(small.bundle, device)!)
-    expect(await failure(whole)).toBe(null)
-    for (let bit = 0; bit < 8 * whole.length; bit++) {
-      const flipped = whole.slice()
-      flipped[bit >> 3]! ^= 1 << (bit & 7)
-      expect(await failure(flipped), `bit ${bit}`).not.toBe(null)
+      expect(await failure(flipped), `byte ${i}`).toMatch(/./)
     }
   })
 })

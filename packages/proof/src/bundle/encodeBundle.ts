@@ -1,9 +1,16 @@
-import { type Algorithm, BaseError } from '@machinefi/core'
+import { type Algorithm, BaseError, concatBytes, sha256 } from '@machinefi/core'
 import { decodeSchema, encodeSchema, type Schema } from '@machinefi/telemetry'
 import { encodeWords } from '../abi/encodeWords.js'
 import { readInt, readUint } from '../abi/readWord.js'
 import { createReader, MalformedCborError, type Reader } from '../cbor/createReader.js'
-import { encodeArray, encodeBytes, encodedNull, encodeInt, encodeText } from '../cbor/encode.js'
+import {
+  encodeArray,
+  encodeBytes,
+  encodedNull,
+  encodeHead,
+  encodeInt,
+  encodeText,
+} from '../cbor/encode.js'
 import type { Entry } from '../ledger/Entry.js'
 import type { Metric } from '../metrics/Metric.js'
 
