@@ -1,1 +1,8 @@
 export { createKeyFile, KeyFileError, openKeyFile } from './keys/openKeyFile.js'
+export {
+  StoreDamagedError,
+  StoreFailedError,
+  StoreLockedError,
+  StoreMismatchError,
+} from './stores/fileStoreErrors.js'
+export { openFileStore } from './stores/openFileStore.js'

@@ -53,8 +53,9 @@ export function createMemoryStore(options: createMemoryStore.Options = {}): Stor
     refused: () => [...refused.values()],
     requeue(seqs) {
       for (const seq of seqs) {
-        const batch = drop(refused, seq)
-        if (batch === undefined) continue
+        const refusal = drop(refused, seq)
+        if (refusal === undefined) continue
+        const { problem: _, ...batch } = refusal
         bytes += batch.bytes.length
         queued.set(seq, batch)
       }

@@ -13,8 +13,9 @@ import type { Problem, QueuedBatch } from '../transports/transport.js'
  * | `appendBatch` | the signed batch, in place of its rows |
  * | `remove` | nothing need be: a batch sent twice is the same batch |
  *
- * Calls come one at a time, except `appendRow`, which may overlap any other.
- * A store that can do so answers at once, without a promise.
+ * Calls may overlap, except that a `reserve` is followed by its `appendBatch`
+ * before the next `reserve`. A store that can do so answers at once, without a
+ * promise.
  */
 export type Store = {
   /** Opens the store for one key in one network and returns what an earlier run left. */

@@ -1,0 +1,59 @@
+import { BaseError } from '@machinefi/core'
+
+/** The journal is broken in its middle: what follows cannot be trusted, nor the seqs in it. */
+export class StoreDamagedError extends BaseError {
+  override readonly name = 'StoreDamagedError'
+  constructor(path: string, where: string) {
+    super(`The store is damaged at ${where}: ${path}`, {
+      kind: 'integrity',
+      metaMessages: [
+        'A power cut does not do this: the medium is failing, or something else wrote to the file.',
+        'Move the directory away to start anew: the device then resumes above the seq its node knows.',
+      ],
+    })
+  }
+}
+
+/** The store belongs to another key or network, or holds unsigned readings of another schema. */
+export class StoreMismatchError extends BaseError {
+  override readonly name = 'StoreMismatchError'
+  readonly field: StoreMismatchError.Field
+  constructor(path: string, field: StoreMismatchError.Field) {
+    super(`The store is of another ${field}: ${path}`, {
+      kind: 'input',
+      metaMessages: [
+        field === 'schema'
+          ? 'It holds readings that are not signed yet: flush them with their schema first.'
+          : 'Every device in every network needs a directory of its own.',
+      ],
+    })
+    this.field = field
+  }
+}
+
+export declare namespace StoreMismatchError {
+  type Field = 'device' | 'format' | 'network' | 'schema'
+}
+
+/** Another process has the store open: two would use one seq twice. */
+export class StoreLockedError extends BaseError {
+  override readonly name = 'StoreLockedError'
+  constructor(path: string, pid: number) {
+    super(`The store is in use by process ${pid}: ${path}`, {
+      kind: 'input',
+      metaMessages: ['If that process is no device, remove the file "lock" in the directory.'],
+    })
+  }
+}
+
+/** The disk refused: what it holds is unknown, so the store takes nothing until it is opened again. */
+export class StoreFailedError extends BaseError {
+  override readonly name = 'StoreFailedError'
+  constructor(path: string, cause: unknown) {
+    super(`The store failed: ${path}`, {
+      kind: 'internal',
+      cause,
+      metaMessages: ['What was acknowledged is safe. Open the store again when the disk is well.'],
+    })
+  }
+}
