@@ -30,8 +30,7 @@ export type Header = {
   readonly commitment: Uint8Array | null
 }
 
-/** The shortest and the longest a header can be. */
-export const minHeaderBytes = 42
+/** The longest a header can be. */
 export const maxHeaderBytes = 115
 
 /**

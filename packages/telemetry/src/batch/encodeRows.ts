@@ -76,9 +76,12 @@ export declare namespace encodeRows {
  * Total work and memory are bounded by the length of the bytes, whatever `count` says.
  *
  * @throws {MalformedRowsError}
+ * @throws {InvalidBatchError} unless `fields` is in 1 … 22.
  */
 export function decodeRows(bytes: Uint8Array, options: decodeRows.Options): Rows {
   const { fields, tickMs, start, count, span } = options
+  if (!(fields >= 1 && fields <= maxFields))
+    throw new InvalidBatchError(`Rows have 1 to ${maxFields} values, not ${fields}.`)
   const reader: Reader = { bytes, at: 0, end: bytes.length, fail: failRows }
   const ticks = span / tickMs
   if (!Number.isInteger(ticks))
@@ -142,7 +145,7 @@ export declare namespace decodeRows {
     count: number
     span: number
   }
-  type ErrorType = MalformedRowsError
+  type ErrorType = InvalidBatchError | MalformedRowsError
 }
 
 /** The row at an index, in the form that {@link encodeRows} takes. */

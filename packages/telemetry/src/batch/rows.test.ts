@@ -134,6 +134,10 @@ describe('error: decodeRows', () => {
     )
   })
 
+  test.each([0, 23, Number.NaN])('%s fields', (fields) => {
+    expect(() => decodeRows(bytes, { ...one, fields })).toThrow(InvalidBatchError)
+  })
+
   test('cut off anywhere, with bytes of something else behind', () => {
     for (let length = 0; length < bytes.length; length++)
       expect(() => decodeRows(bytes.subarray(0, length), options)).toThrow(MalformedRowsError)

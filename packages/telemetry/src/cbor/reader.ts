@@ -48,16 +48,14 @@ export function readArrayHead(reader: Reader): number {
   return readArgument(reader, 4)
 }
 
-/** Reads a byte string and returns a view of it, without a copy. */
-export function readBytes(reader: Reader): Uint8Array {
-  return readString(reader, 2)
-}
-
 /** Reads a text string of printable ASCII. */
 export function readText(reader: Reader): string {
+  const length = readArgument(reader, 3)
   const start = reader.at
+  if (length > reader.end - start) truncated(reader)
+  reader.at = start + length
   let text = ''
-  for (const byte of readString(reader, 3)) {
+  for (const byte of view(reader.bytes, start, reader.at)) {
     if (byte < 0x20 || byte > 0x7e) reader.fail('range', 'text of printable ASCII', start)
     text += String.fromCharCode(byte)
   }
@@ -112,14 +110,6 @@ export function readArgument(reader: Reader, major: number): number {
 }
 
 const majors = ['an unsigned integer', 'a negative integer', 'a byte string', 'text', 'an array']
-
-function readString(reader: Reader, major: number): Uint8Array {
-  const length = readArgument(reader, major)
-  const start = reader.at
-  if (length > reader.end - start) truncated(reader)
-  reader.at = start + length
-  return view(reader.bytes, start, start + length)
-}
 
 function uint32(bytes: Uint8Array, at: number): number {
   return (

@@ -71,7 +71,7 @@ export function encodeSign1(
 
 /**
  * Signs a payload as a COSE_Sign1. `alg` (1) is put first into the protected header, the labels
- * given follow in their order. The signature is low-s.
+ * given follow in their order; it is always the signer's. The signature is low-s.
  */
 export async function signSign1(options: signSign1.Options): Promise<Uint8Array> {
   const {
@@ -83,7 +83,8 @@ export async function signSign1(options: signSign1.Options): Promise<Uint8Array>
     tagged = true,
   } = options
   const header = new Map<number | string, unknown>([[alg, algorithms[signer.algorithm]]])
-  for (const [label, value] of options.protectedHeader ?? []) header.set(label, value)
+  for (const [label, value] of options.protectedHeader ?? [])
+    if (label !== alg) header.set(label, value)
   const protectedBytes = encodeCbor(header)
   const message = sign1Structure({ protected: protectedBytes, payload, externalData })
   const signature = normalizeSignature(await signer.sign(message), signer.algorithm)

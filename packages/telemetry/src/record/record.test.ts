@@ -65,6 +65,8 @@ describe('toScaled', () => {
     ['1e400', 0, 'too large'],
     ['1e999999999', 0, 'not a finite decimal'],
     ['1e-400', 15, 'more decimals'],
+    [1, 16, 'cannot be scaled'],
+    ['1', -1, 'cannot be scaled'],
     ['', 0, 'not a finite decimal'],
     [' 1', 0, 'not a finite decimal'],
     ['1,5', 1, 'not a finite decimal'],

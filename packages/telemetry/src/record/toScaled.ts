@@ -14,10 +14,13 @@ import { BaseError } from '@machinefi/core'
  * @throws {InvalidValueError}
  */
 export function toScaled(value: number | string, scale: number, field = 'value'): number {
+  const power = powersOfTen[scale]
+  if (power === undefined)
+    throw new InvalidValueError({ field, value, scale, problem: 'cannot be scaled' })
   if (typeof value === 'string') return fromText(value, value, scale, field)
   if (typeof value !== 'number' || !Number.isFinite(value))
     throw new InvalidValueError({ field, value, scale, problem: 'is not a finite decimal' })
-  const product = value * powersOfTen[scale]!
+  const product = value * power
   if (Math.abs(product) > 2 ** 48) {
     // Neighbours of 16 digits can share one double: it no longer tells which one was meant.
     if (scale > 0 && Math.abs(product) >= 1e15 && Math.abs(product) < 2 ** 53)
