@@ -150,6 +150,7 @@ export function openFileStore(directory: string, options: openFileStore.Options 
           await journal?.close().catch(() => {})
           journal = undefined
           await unlock()
+          unlock = undefined
           throw error
         }
         const { lastTime, nextSeq } = state.position()

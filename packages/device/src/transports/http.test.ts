@@ -208,19 +208,21 @@ describe('send', () => {
         concatBytes(
           bstr(first!),
           problemItem(422, 'fields'),
-          problemItem(403, 'not-a-member'),
+          problemItem(403, 'unknown-device'),
           problemItem(422, 'future'),
+          problemItem(403, 'signature'),
           problemItem(429, 'busy'),
           bstr(second!),
         ),
       ),
     )
-    const batches = await Promise.all([0, 1, 2, 3, 4, 5].map((seq) => batchOf(seq)))
+    const batches = await Promise.all([0, 1, 2, 3, 4, 5, 6].map((seq) => batchOf(seq)))
     expect(await http(url, { fetch, logKey }).send(batches, context())).toMatchObject([
       { status: 'delivered', index: 0 },
       { status: 'refused', final: true, problem: { status: 422, title: 'No: fields' } },
       { status: 'refused', final: false, problem: { status: 403 } },
       { status: 'refused', final: false, problem: { status: 422 } },
+      { status: 'refused', final: true, problem: { status: 403 } },
       { status: 'failed', error: { kind: 'transport' } },
       { status: 'failed', error: { kind: 'integrity' } },
     ])
@@ -320,13 +322,13 @@ describe('readNextSeq', () => {
     expect(asked).toBe(`${networkUrl}/devices/${toHex(device)}`)
   })
 
-  test('behavior: a device the node does not know has sent nothing', async () => {
-    const problem = { type: 'https://machinefi.dev/problems/unknown-device', title: 'Unknown' }
-    expect(await read(Response.json(problem, { status: 404 }))).toBe(0)
-  })
-
   test('error: anything else is no answer', async () => {
     const transport = { kind: 'transport' }
+    const problem = { type: 'https://machinefi.dev/problems/not-found', title: 'No such member' }
+    await expect(read(Response.json(problem, { status: 404 }))).rejects.toMatchObject({
+      name: 'RefusedError',
+      problem,
+    })
     await expect(read(new Response('<html>', { status: 404 }))).rejects.toMatchObject({
       name: 'RefusedError',
     })

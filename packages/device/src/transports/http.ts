@@ -1,4 +1,4 @@
-import { toHex } from '@machinefi/core'
+import { concatBytes, toHex } from '@machinefi/core'
 import { createCheckpointCache, verifyReceipt } from '@machinefi/proof'
 import { readAnswers } from './answers.js'
 import { ReceiptError, TransportError } from './errors.js'
@@ -113,7 +113,7 @@ export function http(url: string, options: http.Options = {}): Transport {
     const response = await request(`${base}/networks/${networkHex}/batches`, {
       ...call,
       signal,
-      body: concatenate(batches),
+      body: concatBytes(...batches.map(({ bytes }) => bytes)),
       contentType: single ? 'application/cose' : 'application/cbor-seq',
       maxResponseBytes: 8192 * (batches.length + 1),
     })
@@ -202,11 +202,8 @@ export function http(url: string, options: http.Options = {}): Transport {
     async readNextSeq({ network, device, signal }) {
       const path = `/networks/${toHex(network)}/devices/${toHex(device)}`
       const response = await request(base + path, { ...call, signal, maxResponseBytes: 65_536 })
-      if ('problem' in response) {
-        // A device that the node knows nothing of has sent it nothing.
-        if (response.problem.type.endsWith('/unknown-device')) return 0
-        throw toError(response)
-      }
+      // A device that the node does not know is not taken for new: the node may be behind the chain.
+      if ('problem' in response) throw toError(response)
       const nextSeq = parseNextSeq(response.bytes)
       if (nextSeq === undefined) throw new TransportError('The node did not say its next seq.')
       return nextSeq
@@ -248,26 +245,25 @@ type Job = {
 }
 
 /**
- * Whether this batch can never pass. A device that is not registered yet, a
- * node that does not serve the network yet, or a clock that is ahead is no
- * verdict on the batch.
+ * Whether the batch itself can never pass. That its device is not registered
+ * yet, that the node does not serve the network yet or speaks otherwise, or
+ * that a clock is ahead, is no verdict on the batch; nor is a proxy's.
  */
 function isFinal({ status, type }: Problem): boolean {
-  return status !== 401 && status !== 403 && status !== 404 && !type.endsWith('/future')
+  if (type.startsWith(problemBase)) return !passing.includes(type.slice(problemBase.length))
+  return [400, 409, 410, 413, 422].includes(status)
 }
 
-function concatenate(batches: readonly QueuedBatch[]): Uint8Array {
-  if (batches.length === 1) return batches[0]!.bytes
-  let length = 0
-  for (const { bytes } of batches) length += bytes.length
-  const body = new Uint8Array(length)
-  let at = 0
-  for (const { bytes } of batches) {
-    body.set(bytes, at)
-    at += bytes.length
-  }
-  return body
-}
+const problemBase = 'https://machinefi.dev/problems/'
+const passing = [
+  'encoding',
+  'future',
+  'media-type',
+  'method',
+  'not-found',
+  'unknown-device',
+  'unknown-network',
+]
 
 function parseNextSeq(bytes: Uint8Array): number | undefined {
   try {

@@ -1,4 +1,4 @@
-import { BaseError } from '@machinefi/core'
+import { BaseError, concatBytes } from '@machinefi/core'
 import { RefusedError, TransportError } from './errors.js'
 import type { Problem } from './transport.js'
 
@@ -98,14 +98,7 @@ async function readBody(response: Response, maxBytes: number): Promise<Uint8Arra
     }
     chunks.push(value)
   }
-  if (chunks.length === 1) return chunks[0]!
-  const bytes = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.length
-  }
-  return bytes
+  return concatBytes(...chunks)
 }
 
 /** RFC 9457, or the bare status where a proxy answered. */
