@@ -63,7 +63,9 @@ export declare namespace createNode {
 export async function startNode(
   options: NodeOptions & { chains: readonly Chain[] },
 ): Promise<Node> {
-  const { clock = Date.now, dataDir, logSigner, onEpoch, onError = () => {} } = options
+  const { dataDir, logSigner, onEpoch, onError = () => {} } = options
+  const { clock: time = Date.now } = options
+  const clock = () => Math.floor(time())
   const limits = { ...defaultLimits, ...options.limits }
   if (logSigner.algorithm !== 'ES256' || logSigner.publicKey.length !== 64)
     throw new NodeConfigurationError('The log key is a P-256 key.')
