@@ -37,18 +37,16 @@ contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
 
     /// @inheritdoc IDeviceRegistry
     function registrationDigest(Registration calldata registration) public view returns (bytes32) {
-        bytes32 structHash = keccak256(
-            abi.encode(
-                REGISTRATION_TYPEHASH,
-                registration.x,
-                registration.y,
-                registration.algorithm,
-                registration.owner,
-                registration.model,
-                registration.membership,
-                registration.deadline
-            )
-        );
+        bytes32 typeHash = REGISTRATION_TYPEHASH;
+        bytes32 structHash;
+        // The signed members, which come first, lie in calldata as EIP-712 encodes them. What the types do
+        // not allow is refused where the members are used.
+        assembly ("memory-safe") {
+            let encoded := mload(0x40)
+            mstore(encoded, typeHash)
+            calldatacopy(add(encoded, 32), registration, 224)
+            structHash := keccak256(encoded, 256)
+        }
         return sha256(abi.encodePacked(hex"1901", _domainSeparatorV4(), structHash));
     }
 
