@@ -58,18 +58,12 @@ export function createDevice<const schema extends Schema>(
   } = options
   const { tickMs } = schema
   const { windowMs } = network
-  assertOption(network.id.length === 32, 'a network id has 32 bytes')
-  assertOption(isCount(windowMs), 'windowMs is not a positive integer')
-  assertOption(isCount(maxRows), 'maxRows is not a positive integer')
-  assertOption(
-    isCount(maxBytes) && maxBytes <= maxRecordsBytes,
-    `maxBytes is not an integer in 1 … ${maxRecordsBytes}`,
-  )
-  assertOption(maxAgeMs > 0, 'maxAgeMs is not above 0')
-  assertOption(
-    firstSeq === undefined || (Number.isSafeInteger(firstSeq) && firstSeq >= 0),
-    'nextSeq is not an integer from 0',
-  )
+  if (network.id.length !== 32) throw new InvalidDeviceError('a network id has 32 bytes')
+  assertInteger('windowMs', windowMs)
+  assertInteger('maxRows', maxRows)
+  assertInteger('maxBytes', maxBytes, 1, maxRecordsBytes)
+  if (firstSeq !== undefined) assertInteger('nextSeq', firstSeq, 0)
+  if (!(maxAgeMs > 0)) throw new InvalidDeviceError('maxAgeMs is not above 0')
   const address = publicKeyToAddress(signer.publicKey)
 
   let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
@@ -406,10 +400,7 @@ function headSize(argument: number): number {
   return argument < 0x100000000 ? 5 : 9
 }
 
-function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value > 0
-}
-
-function assertOption(ok: boolean, problem: string): void {
-  if (!ok) throw new InvalidDeviceError(problem)
+function assertInteger(name: string, value: number, least = 1, most = Number.MAX_SAFE_INTEGER) {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new InvalidDeviceError(`${name} is not an integer in ${least} … ${most}`)
 }

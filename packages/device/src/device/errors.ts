@@ -60,7 +60,7 @@ export class FlushTimeoutError extends BaseError {
     super(`Not everything was delivered within ${timeoutMs} ms.`, {
       kind: 'transport',
       cause,
-      metaMessages: ['What is recorded stays queued, and delivery goes on.'],
+      metaMessages: ['What is recorded is kept and will be sent again.'],
     })
   }
 }

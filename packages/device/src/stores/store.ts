@@ -70,7 +70,7 @@ export class StoreFullError extends BaseError {
   constructor(maxBytes: number) {
     super(`The store is full: ${maxBytes} bytes wait for delivery.`, {
       kind: 'transport',
-      metaMessages: ['The reading was not taken. What is stored is still being delivered.'],
+      metaMessages: ['The reading was not taken.'],
     })
   }
 }

@@ -51,7 +51,9 @@ export function readAnswers(bytes: Uint8Array, count: number): readonly Answer[]
           fields[name] = text()
         } else fail()
       }
-      answers.push({ problem: toProblem(fields), retryAfterMs: undefined })
+      const { retryAfter } = fields
+      const retryAfterMs = typeof retryAfter === 'number' ? 1000 * retryAfter : undefined
+      answers.push({ problem: toProblem(fields), retryAfterMs })
     } else fail()
   }
   if (at < bytes.length || answers.length < count) fail()

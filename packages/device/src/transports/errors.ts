@@ -30,7 +30,7 @@ export class ReceiptError extends BaseError {
       kind: 'integrity',
       metaMessages: [
         'The batch is kept and will be sent again.',
-        'Either this is not the node, or its log key is not the one expected.',
+        'Is this the node, and its log key the one expected?',
       ],
     })
     this.reason = reason
@@ -48,8 +48,8 @@ export class RefusedError extends BaseError {
         ...(problem.detail === undefined ? [] : [problem.detail]),
         `Status ${problem.status}, ${problem.type}`,
         options.final
-          ? 'The batch is kept aside: see device.refused().'
-          : 'The batch stays queued and will be sent again.',
+          ? 'The batch is kept: see device.refused().'
+          : 'The batch is kept and will be sent again.',
       ],
     })
     this.problem = problem

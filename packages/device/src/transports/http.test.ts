@@ -67,16 +67,18 @@ const tstr = (text: string) => {
   return concatBytes(new Uint8Array([0x78, bytes.length]), bytes)
 }
 
-/** { status, type, title } */
+/** { status, type, title, retryAfter } as cbor-x writes it: the number of members in two bytes. */
 const problemItem = (status: number, reason: string) =>
   concatBytes(
-    new Uint8Array([0xa3]),
+    new Uint8Array([0xb9, 0, 4]),
     tstr('status'),
     new Uint8Array([0x19, status >> 8, status]),
     tstr('type'),
     tstr(`https://machinefi.dev/problems/${reason}`),
     tstr('title'),
     tstr(`No: ${reason}`),
+    tstr('retryAfter'),
+    new Uint8Array([0x05]),
   )
 
 describe('send', () => {
@@ -223,7 +225,7 @@ describe('send', () => {
       { status: 'refused', final: false, problem: { status: 403 } },
       { status: 'refused', final: false, problem: { status: 422 } },
       { status: 'refused', final: true, problem: { status: 403 } },
-      { status: 'failed', error: { kind: 'transport' } },
+      { status: 'failed', error: { kind: 'transport', retryAfterMs: 5000 } },
       { status: 'failed', error: { kind: 'integrity' } },
     ])
   })
