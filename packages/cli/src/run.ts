@@ -68,7 +68,7 @@ function define(context: Context): Command {
     .option('--metric <call>', 'what a window is worth, such as sum(steps)')
     .option('--threshold <n>', 'least value that earns', '10000')
     .option('--rate <n>', 'tokens per unit of value', '1')
-    .option('--cap <n>', 'most tokens per device and window', '20000')
+    .option('--cap <n>', 'most tokens per device and window', '100000')
     .option('--seed <n>', 'of the simulated fleet', '1')
     .option('--keep', 'leave chain and node running at the end, until Ctrl-C')
     .option('--progress', 'print progress also where stderr is no terminal')
@@ -89,7 +89,8 @@ function define(context: Context): Command {
     .option('--threshold <n>', 'least value that earns', '0')
     .option('--rate <n>', 'tokens per unit of value', '1')
     .option('--cap <n>', 'most tokens per device and window', '1000000')
-    .option('--data <folder>', 'keep the node’s data here (a temporary folder by default)')
+    .option('--tick <duration>', 'tick of the schema’s clock', '1s')
+    .option('--network-file <file>', 'write the network here, as `network create` does')
     .addHelpText(
       'after',
       examples('dev', 'dev --window 5m --schema temperature:Cel:2 --metric "coverage(1m)"'),
@@ -174,18 +175,16 @@ function define(context: Context): Command {
   add(node, 'start')
     .description('run a node for one or more networks')
     .requiredOption('--data <folder>', 'data directory')
-    .requiredOption('--network <id...>', 'networks to serve')
-    .requiredOption('--factory <address>', 'network factory on the chain')
+    .requiredOption('--network <file...>', 'networks to serve, as `network create` wrote them')
     .requiredOption('--log-key <file>', 'P-256 key that signs checkpoints (made if absent)')
+    .option('--bond', 'put in what is missing of the operator’s bond')
     .option('--host <address>', 'interface to listen on', '127.0.0.1')
     .option('--port <n>', 'port to listen on', '4270')
     .addOption(rpcOption())
     .addOption(accountOption())
     .addHelpText(
       'after',
-      examples(
-        'node start --data ./node --network 0x… --factory 0x… --log-key log.key --account operator.key',
-      ),
+      examples('node start --network steps.json --data ./node --log-key log.key --bond'),
     )
     .action(async (options) =>
       (await import('./commands/node/start.js')).startNode(options, context),
@@ -194,16 +193,21 @@ function define(context: Context): Command {
   const network = program.command('network').description('machine networks')
   add(network, 'create')
     .description('create a network: token, membership, settlement')
-    .requiredOption('--factory <address>', 'network factory on the chain')
+    .requiredOption('--out <file>', 'where the network is written, for `node start`')
+    .option(
+      '--deployment <file>',
+      'addresses of the shared contracts; if there is no such file, they are deployed and written there',
+    )
     .requiredOption('--name <name>', 'of the token')
     .requiredOption('--symbol <symbol>', 'of the token')
-    .requiredOption('--operator <address>', 'who posts epochs')
+    .option('--operator <address>', 'who posts epochs; the paying account by default')
     .option('--schema <fields>', 'name:unit[:scale], separated by commas', 'steps:count')
     .option('--tick <duration>', 'tick of the schema’s clock', '1s')
     .option('--window <duration>', 'length of a window', '1d')
     .option('--grace <duration>', 'time for late data after a window', '1h')
     .option('--challenge <duration>', 'challenge window', '7d')
     .option('--response <duration>', 'time to answer a challenge', '1d')
+    .option('--takeover <duration>', 'after which a listed operator may post instead', '1h')
     .option('--retention <duration>', 'how long rows are kept', '30d')
     .option('--metric <call>', 'what a window is worth', 'sum(steps)')
     .option('--threshold <n>', 'least value that earns', '0')
@@ -215,7 +219,7 @@ function define(context: Context): Command {
     .addHelpText(
       'after',
       examples(
-        'network create --factory 0x… --name "Steps" --symbol STEP --operator 0x… --threshold 10000',
+        'network create --name Steps --symbol STEP --threshold 10000 --out steps.json --deployment deployment.json',
       ),
     )
     .action(async (options) =>

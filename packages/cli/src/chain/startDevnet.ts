@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { toHex } from '@machinefi/core'
 import {
   bondOperator,
   createNetwork,
@@ -11,11 +10,11 @@ import {
   type Network,
   type NetworkConfig,
 } from '@machinefi/contracts'
+import { toHex } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import { encodeMetricParams, type Metric } from '@machinefi/proof'
-import { createNode, type Node } from '@machinefi/stream'
+import { createNode, type Node, type SettledEpoch } from '@machinefi/stream'
 import { type Schema, schemaHash } from '@machinefi/telemetry'
-import { zeroAddress } from 'viem'
 import { type ChainClient, createChainClient } from './createChainClient.js'
 import { developmentAccount } from './openAccount.js'
 import { startAnvil } from './startAnvil.js'
@@ -25,22 +24,26 @@ export type Devnet = {
   /** Pays for everything that is nobody's in particular. */
   client: ChainClient
   deployment: Deployment
+  /** X‖Y of the key that signs checkpoints. */
+  logKey: Uint8Array
   network: Network
   node: Node
+  /** Of the node. */
+  url: string
   /** Stops node and chain, and removes what was temporary. */
   close(): Promise<void>
 }
 
 /** A chain of its own, with all contracts, one network, and the node that serves it. */
 export async function startDevnet(options: startDevnet.Options): Promise<Devnet> {
-  const { anvil: anvilOptions, clock = Date.now, onStep = () => {}, policy, port = 0, schema } = options
+  const { clock = Date.now, onStep = () => {}, policy, port = 0, schema } = options
   const closers: (() => Promise<void> | void)[] = []
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer()
   }
   try {
     onStep('starting the chain')
-    const anvil = await startAnvil(anvilOptions)
+    const anvil = await startAnvil(options.anvil)
     closers.push(() => anvil.close())
     const connect = (index: number) =>
       createChainClient({
@@ -55,7 +58,11 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
 
     onStep('deploying the contracts')
     const deployment = await deployMachinefi(client)
-    const { network } = await createNetwork(client, {
+    const {
+      hash: _,
+      receipt,
+      ...network
+    } = await createNetwork(client, {
       config: {
         ...options.times,
         coverage: 10n ** 6n,
@@ -71,7 +78,6 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
         schemaHash: toHex(schemaHash(schema)),
         tickMs: schema.tickMs,
       },
-      disputes: zeroAddress,
       factory: deployment.factory,
       name: 'MachineFi demo',
       owner: client.account.address,
@@ -92,12 +98,16 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
       client: operator,
       clock,
       dataDir,
+      deployment,
       logSigner,
-      networks: [network],
+      networks: [{ ...network, fromBlock: receipt.blockNumber, schemas: [schema] }],
+      onEpoch: options.onEpoch,
+      onError: options.onError,
     })
     closers.push(() => node.close())
-    await node.listen({ port })
-    return { anvil, client, close, deployment, network, node }
+    const url = await node.listen({ port })
+    const logKey = logSigner.publicKey
+    return { anvil, client, close, deployment, logKey, network, node, url }
   } catch (error) {
     await close()
     throw error
@@ -111,6 +121,8 @@ export declare namespace startDevnet {
     /** A temporary folder by default. */
     dataDir?: string
     metric: Metric
+    onEpoch?: (epoch: SettledEpoch) => void
+    onError?: (error: unknown) => void
     onStep?: (step: string) => void
     policy: { cap: bigint; rate: bigint; threshold: bigint }
     port?: number

@@ -1,15 +1,15 @@
 import { type Signer, sha256, toHex } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import {
+  checkRecords,
   decodeBatch,
   decodeHeader,
   encodeBatch,
   encodeHeader,
+  encodeRows,
   type Row,
   rowAt,
   type Schema,
-  checkRecords,
-  encodeRows,
   signBatch,
 } from '@machinefi/telemetry'
 
@@ -36,7 +36,9 @@ export async function tryAttacks(options: tryAttacks.Options): Promise<Attack[]>
   const verdict = checkRecords(batch, schema)
   if (!verdict.ok) throw new Error(`captured batch: ${verdict.message}`)
   const rows = Array.from({ length: verdict.rows.count }, (_, i) => rowAt(verdict.rows, i))
-  const more = rows.map((row): Row => ({ ...row, values: row.values.map((value) => (value ?? 0) + 500) }))
+  const more = rows.map(
+    (row): Row => ({ ...row, values: row.values.map((value) => (value ?? 0) + 500) }),
+  )
   const { start } = batch.header
   const fresh = { network, rows, schema, seq: batch.header.seq + 1_000_000 }
 
@@ -70,7 +72,9 @@ export async function tryAttacks(options: tryAttacks.Options): Promise<Attack[]>
       headers: { 'content-type': 'application/cose' },
       method: 'POST',
     })
-    const problem = response.ok ? undefined : ((await response.json()) as { detail?: string; title: string })
+    const problem = response.ok
+      ? undefined
+      : ((await response.json()) as { detail?: string; title: string })
     if (response.ok) await response.arrayBuffer()
     const counted = (await readSize(options)) !== before
     results.push({
@@ -102,5 +106,5 @@ export declare namespace tryAttacks {
 /** How many batches the log has: an attack that counted would show here. */
 async function readSize({ network, url }: tryAttacks.Options): Promise<number> {
   const response = await fetch(`${url}/networks/${toHex(network)}`)
-  return ((await response.json()) as { log: { size: number } }).log.size
+  return ((await response.json()) as { size: number }).size
 }

@@ -1,0 +1,99 @@
+import { readEpoch, readNetwork } from '@machinefi/contracts'
+import { BaseError, formatDid, fromHex, parseDid, toHex } from '@machinefi/core'
+import { decodeBundle, networkId, verifyBundle } from '@machinefi/proof'
+import { openChain } from '../../chain/createChainClient.js'
+import type { Context } from '../../context.js'
+import { formatWindow } from '../../options/parseWindow.js'
+import { readInput } from '../../options/readInput.js'
+import { formatJson } from '../../output/formatJson.js'
+import { formatTable } from '../../output/formatTable.js'
+
+type Options = {
+  checkChain?: boolean
+  device?: string
+  epoch?: string
+  json?: boolean
+  rpc: string
+}
+
+/**
+ * `machinefi claim verify`: signatures, log inclusion, fold, ledger path, and
+ * the epoch hash, from the bundle alone; on request against the chain as well.
+ */
+export async function verifyClaims(
+  file: string,
+  options: Options,
+  context: Context,
+): Promise<void> {
+  const bytes = await readInput(file, context)
+  const posted = options.checkChain
+    ? await readPosted(bytes, options, context)
+    : options.epoch
+      ? { epochHash: fromHex(options.epoch) }
+      : {}
+  const device = options.device === undefined ? undefined : parseDid(options.device)
+  // All claims are checked even where one is asked for: a bundle is good or it is not.
+  const verdict = await verifyBundle(bytes, posted)
+  if (!verdict.ok) {
+    if (options.json) context.stdout.write(`${formatJson(verdict)}\n`)
+    throw new ClaimRefusedError(verdict.at, verdict.reason)
+  }
+  const claims = verdict.claims
+    .filter((claim) => device === undefined || toHex(claim.device) === toHex(device))
+    .map(({ device, ...claim }) => ({ did: formatDid(device), ...claim }))
+  if (device !== undefined && claims.length === 0)
+    throw new ClaimRefusedError('bundle', `it has no claim of ${formatDid(device)}`)
+  const { number, start, end } = verdict.window
+  const facts = {
+    ok: true,
+    network: toHex(verdict.network),
+    window: formatWindow(number, end - start),
+    epochHash: toHex(verdict.epochHash),
+    postedHash: options.checkChain
+      ? 'as on the chain'
+      : options.epoch
+        ? 'as given'
+        : 'not compared with the chain (see --check-chain)',
+    logKey: toHex(verdict.logKey),
+    operator: verdict.operator ? toHex(verdict.operator) : null,
+    claims,
+  }
+  if (options.json) return context.stdout.write(`${formatJson(facts)}\n`)
+  const { claims: _, ok: __, ...rest } = facts
+  context.stdout.write(
+    `${Object.entries(rest)
+      .map(([name, value]) => `${name.padEnd(11)} ${value ?? '–'}`)
+      .join('\n')}\n\n${formatTable(
+      ['device', 'value', 'reward', 'earned so far', 'batches'],
+      claims.map(({ cumulative, did, reward, steps, value }) => [
+        did,
+        `${value}`,
+        `${reward}`,
+        `${cumulative}`,
+        `${steps}`,
+      ]),
+      { right: [1, 2, 3, 4] },
+    )}\n\nEvery signature, log path, fold and ledger path checks out.\n`,
+  )
+}
+
+/** What the chain says of the epoch the bundle claims to be, and of the windows' length. */
+async function readPosted(bytes: Uint8Array, options: Options, context: Context) {
+  const { attempt, network, window } = decodeBundle(bytes)
+  const client = await openChain(options, context)
+  const onChain = await readNetwork(client, {
+    factory: toHex(network.factory),
+    id: toHex(networkId(network)),
+  })
+  const epoch = await readEpoch(client, { network: onChain, window })
+  if (epoch === null || epoch.attempt !== attempt || epoch.status === 'void')
+    throw new ClaimRefusedError('posted root', 'the chain has no such epoch, or it was voided')
+  return { epochHash: fromHex(epoch.epochHash), windowSeconds: onChain.windowSeconds }
+}
+
+export class ClaimRefusedError extends BaseError {
+  override readonly name = 'ClaimRefusedError'
+  constructor(at: string, reason: string) {
+    super(`Does not check out at ${at}: ${reason}`, { kind: 'integrity' })
+  }
+}

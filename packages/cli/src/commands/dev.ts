@@ -1,0 +1,132 @@
+import { developmentAccount } from '../chain/openAccount.js'
+import { startDevnet } from '../chain/startDevnet.js'
+import type { Context } from '../context.js'
+import { writeNetworkFile } from '../network/networkFile.js'
+import { parseDuration } from '../options/parseDuration.js'
+import { parseInteger } from '../options/parseInteger.js'
+import { parseMetric } from '../options/parseMetric.js'
+import { parseSchema } from '../options/parseSchema.js'
+import { formatWindow } from '../options/parseWindow.js'
+import { formatError } from '../output/formatError.js'
+import { formatJson } from '../output/formatJson.js'
+
+type Options = {
+  cap: string
+  challenge: string
+  json?: boolean
+  metric: string
+  networkFile?: string
+  port: string
+  rate: string
+  rpcPort: string
+  schema: string
+  threshold: string
+  tick: string
+  window: string
+}
+
+/** `machinefi dev`: chain, contracts and node, on the wall clock, until Ctrl-C. */
+export async function dev(options: Options, context: Context): Promise<void> {
+  const schema = parseSchema(options.schema, parseDuration(options.tick))
+  const metric = parseMetric(options.metric, schema)
+  const windowMs = parseDuration(options.window)
+  const challengeWindow = Math.ceil(parseDuration(options.challenge) / 1000)
+  const devnet = await startDevnet({
+    anvil: {
+      hardfork: 'osaka',
+      port: parseInteger('--rpc-port', options.rpcPort, { most: 65_535 }),
+    },
+    metric,
+    onEpoch: ({ ledgerTotal, size, window }) =>
+      context.stderr.write(
+        `posted ${formatWindow(window, windowMs)}: ${size} batches in the log, total ${ledgerTotal}\n`,
+      ),
+    onError: (error) => context.stderr.write(`${formatError(error)}\n`),
+    onStep: (step) => context.stderr.write(`${step} …\n`),
+    policy: {
+      cap: BigInt(parseInteger('--cap', options.cap)),
+      rate: BigInt(parseInteger('--rate', options.rate)),
+      threshold: BigInt(parseInteger('--threshold', options.threshold)),
+    },
+    port: parseInteger('--port', options.port, { most: 65_535 }),
+    schema,
+    times: {
+      challengeWindow,
+      grace: 5,
+      responseTime: challengeWindow,
+      retention: 30 * 86_400,
+      takeoverDelay: 3_600,
+    },
+    windowMs,
+  })
+  try {
+    const { anvil, deployment, network, node, url } = devnet
+    node.start({ everyMs: 1_000 })
+    // Time goes on where nobody sends a transaction: windows end and become final.
+    await anvil.request('evm_setIntervalMining', [1])
+    const accounts = [0, 1, 2, 3].map((index) => developmentAccount(index).address)
+    if (options.networkFile !== undefined)
+      await writeNetworkFile(
+        options.networkFile,
+        { deployment, fromBlock: 0n, network, schema },
+        context,
+      )
+    const facts = {
+      node: url,
+      rpc: anvil.url,
+      ...network,
+      windowMs,
+      ...deployment,
+      accounts,
+      schema,
+    }
+    context.stdout.write(options.json ? `${formatJson(facts, { indent: 0 })}\n` : format(facts))
+    await new Promise<void>((resolve) => {
+      if (context.signal.aborted) resolve()
+      else context.signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    context.stderr.write('stopping …\n')
+  } finally {
+    await devnet.close()
+  }
+}
+
+function format(facts: {
+  accounts: readonly string[]
+  chainId: number
+  factory: string
+  id: string
+  membership: string
+  node: string
+  registry: string
+  rpc: string
+  settlement: string
+  token: string
+  windowMs: number
+}): string {
+  const { accounts } = facts
+  const lines: [string, string][] = [
+    ['node', facts.node],
+    ['chain', `${facts.rpc} (id ${facts.chainId})`],
+    ['network', facts.id],
+    ['window', `${facts.windowMs / 1000} s`],
+    ['token', facts.token],
+    ['settlement', facts.settlement],
+    ['membership', facts.membership],
+    ['registry', facts.registry],
+    ['factory', facts.factory],
+    ['you', `${accounts[0]} (pays for commands, owns what they register)`],
+    ['operator', `${accounts[1]}`],
+    ['more accounts', accounts.slice(2).join(' ')],
+  ]
+  return `${lines.map(([name, text]) => `${name.padEnd(14)} ${text}`).join('\n')}
+
+Accounts have the well-known keys of "test test … junk": never for anything of value.
+In another terminal:
+
+  machinefi device create walker.key && machinefi device register walker.key
+  machinefi replay walk.csv --key walker.key --shift
+  machinefi claim show <did> --window now
+
+`
+}

@@ -1,0 +1,62 @@
+import { resolve } from 'node:path'
+import { registerDevices, signRegistration } from '@machinefi/contracts'
+import { formatDid, publicKeyToAddress } from '@machinefi/core'
+import { openKeyFile } from '@machinefi/device/node'
+import { getAddress } from 'viem'
+import { openChain } from '../../chain/createChainClient.js'
+import type { Context } from '../../context.js'
+import { fetchNetwork } from '../../node/fetchNode.js'
+import { parseAccountAddress } from '../../options/parseAccountAddress.js'
+import { formatJson } from '../../output/formatJson.js'
+
+type Options = {
+  account?: string
+  join: boolean
+  json?: boolean
+  network?: string
+  node: string
+  owner?: string
+  rpc: string
+}
+
+/** `machinefi device register`: the device signs, the account pays; by default it joins as well. */
+export async function registerDevice(
+  file: string,
+  options: Options,
+  context: Context,
+): Promise<void> {
+  const signer = await openKeyFile(resolve(context.cwd, file))
+  const network = await fetchNetwork(options.node, options.network)
+  const client = await openChain(options, context)
+  const owner = options.owner ? parseAccountAddress(options.owner) : client.account.address
+  const { timestamp } = await client.getBlock()
+  const registration = await signRegistration({
+    chainId: client.chain.id,
+    deadline: timestamp + 3_600n,
+    membership: options.join ? getAddress(network.membership) : undefined,
+    owner,
+    registry: getAddress(network.registry),
+    signer,
+  })
+  const [result] = await registerDevices(client, {
+    registrations: [registration],
+    registry: getAddress(network.registry),
+  })
+  const did = formatDid(publicKeyToAddress(signer.publicKey))
+  const facts = {
+    did,
+    owner,
+    network: options.join ? network.id : null,
+    transaction: result?.hash,
+    gasUsed: result?.receipt.gasUsed,
+  }
+  if (options.json) context.stdout.write(`${formatJson(facts)}\n`)
+  else {
+    context.stdout.write(`${did}\n`)
+    context.stderr.write(
+      options.join
+        ? `Registered and joined. It earns from the next window on.\nNext: machinefi replay readings.csv --key ${file}\n`
+        : 'Registered.\n',
+    )
+  }
+}

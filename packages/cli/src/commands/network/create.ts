@@ -1,0 +1,102 @@
+import { createNetwork, encodePolicyParams } from '@machinefi/contracts'
+import { fromHex, toHex } from '@machinefi/core'
+import { encodeMetricParams } from '@machinefi/proof'
+import { schemaHash } from '@machinefi/telemetry'
+import { getAddress } from 'viem'
+import { openChain } from '../../chain/createChainClient.js'
+import type { Context } from '../../context.js'
+import { writeNetworkFile } from '../../network/networkFile.js'
+import { readDeployment } from '../../network/readDeployment.js'
+import { parseDuration } from '../../options/parseDuration.js'
+import { parseInteger } from '../../options/parseInteger.js'
+import { parseMetric } from '../../options/parseMetric.js'
+import { parseSchema } from '../../options/parseSchema.js'
+import { formatJson } from '../../output/formatJson.js'
+
+type Options = {
+  account?: string
+  cap: string
+  challenge: string
+  coverage: string
+  deployment?: string
+  grace: string
+  json?: boolean
+  metric: string
+  name: string
+  operator?: string
+  out: string
+  rate: string
+  response: string
+  retention: string
+  rpc: string
+  schema: string
+  symbol: string
+  takeover: string
+  threshold: string
+  tick: string
+  window: string
+}
+
+/** `machinefi network create`: token, membership and settlement, and the file a node serves it from. */
+export async function createMachineNetwork(options: Options, context: Context): Promise<void> {
+  // Everything is checked before the first transaction.
+  const schema = parseSchema(options.schema, parseDuration(options.tick))
+  const metric = parseMetric(options.metric, schema)
+  const integer = (name: 'cap' | 'coverage' | 'rate' | 'threshold') =>
+    BigInt(parseInteger(`--${name}`, options[name]))
+  const seconds = (
+    name: 'challenge' | 'grace' | 'response' | 'retention' | 'takeover' | 'window',
+  ) => Math.floor(parseDuration(options[name]) / 1000)
+  const policy = { cap: integer('cap'), rate: integer('rate'), threshold: integer('threshold') }
+  const coverage = integer('coverage')
+  const windowSeconds = seconds('window')
+  const times = {
+    challengeWindow: seconds('challenge'),
+    grace: seconds('grace'),
+    responseTime: seconds('response'),
+    retention: seconds('retention'),
+    takeoverDelay: seconds('takeover'),
+  }
+
+  const client = await openChain(options, context)
+  const deployment = await readDeployment(client, options.deployment, context)
+  const operator = options.operator ? toHex(fromHex(options.operator)) : client.account.address
+  const {
+    hash: _,
+    receipt,
+    ...network
+  } = await createNetwork(client, {
+    config: {
+      ...times,
+      coverage,
+      fields: schema.fields.length,
+      maxRowsBytes: 4096,
+      metric: deployment.metrics[metric.type],
+      metricParams: toHex(encodeMetricParams(metric)),
+      minBond: 10n ** 18n,
+      operator: getAddress(operator),
+      policy: deployment.policy,
+      policyParams: encodePolicyParams(policy),
+      schema: BigInt(schema.id),
+      schemaHash: toHex(schemaHash(schema)),
+      tickMs: schema.tickMs,
+    },
+    factory: deployment.factory,
+    name: options.name,
+    owner: client.account.address,
+    symbol: options.symbol,
+    windowSeconds,
+  })
+  await writeNetworkFile(
+    options.out,
+    { deployment, fromBlock: receipt.blockNumber, network, schema },
+    context,
+  )
+  if (options.json) context.stdout.write(`${formatJson({ ...network, file: options.out })}\n`)
+  else {
+    context.stdout.write(`${network.id}\n`)
+    context.stderr.write(
+      `Written to ${options.out}. Next, as the operator:\n  machinefi node start --network ${options.out} --data ./node --log-key log.key\n`,
+    )
+  }
+}

@@ -1,0 +1,141 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { BaseError, fromHex } from '@machinefi/core'
+import { createDevice, http, type Transport } from '@machinefi/device'
+import { openFileStore, openKeyFile } from '@machinefi/device/node'
+import type { Schema } from '@machinefi/telemetry'
+import type { Context } from '../context.js'
+import { fetchNetwork } from '../node/fetchNode.js'
+import { createProgress } from '../output/createProgress.js'
+import { formatJson } from '../output/formatJson.js'
+import { openReadings, type Readings } from '../readings/openReadings.js'
+
+type Options = {
+  device?: string
+  json?: boolean
+  key: string
+  network?: string
+  node: string
+  out?: string
+  progress?: boolean
+  shift?: boolean
+  state?: string
+}
+
+/** Readings between two waits for receipts: bounds what is in flight. */
+const drainEvery = 6_000
+
+/**
+ * `machinefi replay`: recorded readings as one device's, signed and delivered.
+ * The device's place in the sequence is kept on disk: a seq is never used twice,
+ * however often this runs, and what was not delivered is the next time.
+ */
+export async function replay(csv: string, options: Options, context: Context): Promise<void> {
+  const progress = createProgress(context, { force: options.progress === true })
+  const signer = await openKeyFile(resolve(context.cwd, options.key))
+  const network = await fetchNetwork(options.node, options.network)
+  const { schema } = network
+  const readings = await openReadings(resolve(context.cwd, csv))
+  let file: FileHandle | undefined
+  try {
+    const source = selectDevice(readings, options.device)
+    checkFields(readings, schema)
+    const offset = options.shift ? toOffset(readings, schema) : 0
+    if (options.out !== undefined) file = await open(resolve(context.cwd, options.out), 'ax')
+    const transport = file ? toFile(file) : http(options.node, { logKey: fromHex(network.logKey) })
+    let batches = 0
+    let bytes = 0
+    const device = createDevice({
+      maxAgeMs: Number.POSITIVE_INFINITY,
+      network: { id: fromHex(network.id), windowMs: network.windowMs },
+      onDelivered: (batch) => {
+        batches++
+        bytes += batch.bytes.length
+      },
+      schema,
+      signer,
+      store: openFileStore(resolve(context.cwd, options.state ?? `${options.key}.state`)),
+      transport,
+      ...(file ? { nextSeq: 0 } : {}),
+    })
+    let recorded = 0
+    // Readings that come together share one sync of the disk.
+    const queued: Promise<void>[] = []
+    try {
+      for (const { device: at, time, values } of readings.merge()) {
+        if (at !== source) continue
+        context.signal.throwIfAborted()
+        const record = Object.fromEntries(
+          readings.fields.map(({ name }, i) => [
+            name,
+            Number.isNaN(values[i]) ? null : (values[i] as number),
+          ]),
+        )
+        queued.push(device.record(record, { time: time + offset }))
+        if (++recorded % 600 === 0) await Promise.all(queued.splice(0))
+        if (recorded % drainEvery === 0) await device.flush({ partial: false })
+        progress.update(`${recorded} readings, ${batches} batches delivered`)
+      }
+      await Promise.all(queued.splice(0))
+      await device.flush()
+    } finally {
+      await Promise.allSettled(queued)
+      await device.close()
+    }
+    progress.clear()
+    const result = { did: device.did, readings: recorded, batches, bytes }
+    context.stdout.write(
+      options.json
+        ? `${formatJson(result)}\n`
+        : `${recorded} readings in ${batches} batches, ${bytes} bytes: ${file ? `signed, in ${options.out}` : 'delivered, receipts verified'}\n`,
+    )
+  } finally {
+    progress.clear()
+    readings.close()
+    await file?.close()
+  }
+}
+
+/** Batches into a file instead of a log: from there on they are the caller's to deliver. */
+function toFile(file: FileHandle): Transport {
+  return {
+    maxBatches: 100,
+    async send(batches) {
+      for (const { bytes } of batches) await file.write(bytes)
+      await file.sync()
+      return batches.map(() => ({ index: -1, receipt: new Uint8Array(), status: 'delivered' }))
+    },
+  }
+}
+
+function selectDevice({ devices }: Readings, name: string | undefined): number {
+  if (name === undefined && devices.length === 1) return 0
+  const index = devices.indexOf(name ?? '')
+  if (index < 0)
+    throw new ReplayError(
+      name === undefined ? 'The file has several devices.' : `The file has no device ${name}.`,
+      [`Name one with --device: ${devices.slice(0, 20).join(', ')}`],
+    )
+  return index
+}
+
+function checkFields({ fields }: Readings, schema: Schema): void {
+  const unknown = fields.filter(({ name }) => !schema.fields.some((field) => field.name === name))
+  if (unknown.length > 0)
+    throw new ReplayError(
+      `The network has no field ${unknown.map(({ name }) => name).join(', ')}.`,
+      [`It has: ${schema.fields.map(({ name }) => name).join(', ')}`],
+    )
+}
+
+/** What moves the last reading to the tick before now. */
+function toOffset({ lastTime }: Readings, { tickMs }: Schema): number {
+  return Math.floor((Date.now() - lastTime) / tickMs - 1) * tickMs
+}
+
+export class ReplayError extends BaseError {
+  override readonly name = 'ReplayError'
+  constructor(shortMessage: string, metaMessages: readonly string[]) {
+    super(shortMessage, { kind: 'input', metaMessages })
+  }
+}

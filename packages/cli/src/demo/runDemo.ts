@@ -1,0 +1,375 @@
+import {
+  readEpochs,
+  readFinalWindow,
+  redeem,
+  registerDevices,
+  signRegistration,
+} from '@machinefi/contracts'
+import { networkTokenAbi } from '@machinefi/contracts/abis'
+import { BaseError, formatDid, fromHex, publicKeyToAddress } from '@machinefi/core'
+import {
+  createDevice,
+  createSoftwareSigner,
+  type Device,
+  http,
+  type SoftwareSigner,
+} from '@machinefi/device'
+import type { Metric } from '@machinefi/proof'
+import type { Schema } from '@machinefi/telemetry'
+import type { Address } from 'viem'
+import { createAccount } from '../chain/openAccount.js'
+import { type Devnet, startDevnet } from '../chain/startDevnet.js'
+import { buildRedemptions, fetchLedger } from '../node/buildRedemptions.js'
+import { formatWindow } from '../options/parseWindow.js'
+import type { Readings } from '../readings/openReadings.js'
+import { type Attack, tryAttacks } from './tryAttacks.js'
+
+export type DemoReport = {
+  devices: number
+  readings: number
+  batches: number
+  /** Of the signed batches, signatures included. */
+  wireBytes: number
+  /** One for every device and window with data. */
+  claims: DemoClaim[]
+  attacks: Attack[]
+  /** Units of the token. */
+  minted: number
+  totalSupply: number
+  /** Means per transaction and device-day; `redeem` and `register` are sums. */
+  gas: { perDeviceDay: number; postEpoch: number; redeem: number; register: number }
+  balances: { balance: number; owner: Address }[]
+  /** Milliseconds by phase. */
+  phases: Record<string, number>
+  elapsedMs: number
+}
+
+export type DemoClaim = {
+  device: string
+  did: string
+  owner: Address
+  window: string
+  value: number
+  reward: number
+}
+
+/** How often the fleet waits for its receipts, in time of the readings: bounds what is in flight. */
+const drainMs = 6 * 3_600_000
+/** Slots of one redemption: far from any block's gas limit. */
+const fleetSize = 100
+/** Time that late batches have after a window. */
+const graceSeconds = 600
+const challengeSeconds = 600
+
+/**
+ * The whole path on the readings' own clock: chain, node and devices start in
+ * the window before the first reading and go from event to event. Nothing waits
+ * for the wall clock, and nothing but the clock is simulated.
+ */
+export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
+  const { metric, onProgress = () => {}, policy, readings, schema, signal, windowMs } = options
+  const started = performance.now()
+  const { measure, phases } = createStopwatch()
+
+  const firstWindow = Math.floor(readings.firstTime / windowMs)
+  // The network's first window is the first that begins after its creation.
+  let now = firstWindow * windowMs - Math.min(windowMs, 3_600_000)
+  if (now < 0) throw new DemoTimeError(readings.firstTime)
+  const devnet = await measure('start', () =>
+    startDevnet({
+      // One second a block: the chain's clock is the readings', not the machine's.
+      anvil: { blockTimestampInterval: 1, hardfork: 'osaka', timestamp: now / 1000 },
+      clock: () => now,
+      metric,
+      onStep: (step) => onProgress({ step }),
+      policy,
+      schema,
+      times: {
+        challengeWindow: challengeSeconds,
+        grace: graceSeconds,
+        responseTime: 600,
+        retention: 30 * 86_400,
+        takeoverDelay: 3_600,
+      },
+      windowMs,
+    }),
+  )
+  const devices: Device[] = []
+  try {
+    const { anvil, client, network, node, url } = devnet
+    const setTime = async (time: number) => {
+      now = time
+      await anvil.request('evm_setNextBlockTimestamp', [Math.floor(time / 1000)])
+      await anvil.request('evm_mine')
+    }
+
+    onProgress({ step: `registering ${readings.devices.length} devices` })
+    const fleet = readings.devices.map((name) => ({
+      name,
+      owner: createAccount().address,
+      signer: createSoftwareSigner(),
+    }))
+    const registerGas = await measure('register', () => registerFleet(devnet, fleet, now))
+    await node.refresh()
+
+    let wireBytes = 0
+    let batches = 0
+    let captured: Uint8Array | undefined
+    const transport = http(url, { logKey: devnet.logKey })
+    for (const { signer } of fleet)
+      devices.push(
+        createDevice({
+          clock: () => now,
+          maxAgeMs: Number.POSITIVE_INFINITY,
+          network: { id: fromHex(network.id), windowMs },
+          nextSeq: 0,
+          onDelivered: ({ bytes }) => {
+            captured = bytes
+            wireBytes += bytes.length
+            batches++
+          },
+          retry: { maxMs: 500, minMs: 20 },
+          schema,
+          signer,
+          transport,
+        }),
+      )
+    const drain = (partial: boolean) =>
+      Promise.all(devices.map((device) => device.flush({ partial, timeoutMs: 60_000 })))
+    /** Posts the window that ended `graceSeconds` ago. */
+    const closeWindow = (end: number) =>
+      measure('settle', async () => {
+        await setTime(end + graceSeconds * 1000)
+        await node.settle()
+      })
+
+    const names = schema.fields.map((field) => field.name)
+    let attacks: Attack[] = []
+    let recorded = 0
+    let windowEnd = (firstWindow + 1) * windowMs
+    let sent = false
+    let nextDrain = 0
+    for (const { device, time, values } of readings.merge()) {
+      // At the end of a window devices send what they have, and some time later it is posted.
+      for (;;) {
+        if (!sent && time >= windowEnd) {
+          await measure('stream', () => drain(true))
+          sent = true
+        }
+        if (time < windowEnd + graceSeconds * 1000) break
+        await closeWindow(windowEnd)
+        windowEnd += windowMs
+        sent = false
+      }
+      if (time >= nextDrain) {
+        signal?.throwIfAborted()
+        await measure('stream', () => drain(false))
+        nextDrain = (Math.floor(time / drainMs) + 1) * drainMs
+        onProgress({
+          batches,
+          readings: recorded,
+          share: recorded / readings.count,
+          step: 'streaming',
+          window: formatWindow(Math.floor(time / windowMs), windowMs),
+        })
+        if (options.attacks && attacks.length === 0 && captured !== undefined)
+          attacks = await tryAttacks({
+            captured,
+            member: (fleet[0] as Walker).signer,
+            network: fromHex(network.id),
+            schema,
+            url,
+          })
+      }
+      now = Math.max(now, time)
+      const record: Record<string, number | null> = {}
+      for (let i = 0; i < names.length; i++) {
+        const value = values[i] as number
+        record[names[i] as string] = Number.isNaN(value) ? null : value
+      }
+      await (devices[device] as Device).record(record, { time })
+      recorded++
+    }
+    await measure('stream', () => drain(true))
+    await closeWindow(windowEnd)
+
+    onProgress({ step: 'redeeming' })
+    const epochs = await readEpochs(client, { network })
+    const redeemed = await measure('redeem', async () => {
+      const last = epochs.at(-1)
+      if (last === undefined) throw new DemoError('No window was posted.')
+      // The last window is final once nobody can challenge it any more.
+      await setTime((last.challengeEndsAt + 1) * 1000)
+      const window = await readFinalWindow(client, { network })
+      if (window !== last.window) throw new DemoError(`Window ${last.window} is not final.`)
+      return redeemFleet(devnet, window)
+    })
+    const claims = await readClaims(devnet, fleet, epochs)
+    const readToken = (functionName: 'balanceOf' | 'totalSupply', args: readonly Address[]) =>
+      client.readContract({
+        abi: networkTokenAbi,
+        address: network.token,
+        args: args as never,
+        functionName,
+      }) as Promise<bigint>
+    const postGas = await Promise.all(
+      epochs.map(async ({ transactionHash }) =>
+        Number((await client.getTransactionReceipt({ hash: transactionHash })).gasUsed),
+      ),
+    )
+    const report: DemoReport = {
+      devices: fleet.length,
+      readings: recorded,
+      batches,
+      wireBytes,
+      claims,
+      attacks,
+      minted: Number(redeemed.amount),
+      totalSupply: Number(await readToken('totalSupply', [])),
+      gas: {
+        perDeviceDay: Math.round(redeemed.gasUsed / Math.max(1, claims.length)),
+        postEpoch: Math.round(postGas.reduce((sum, gas) => sum + gas, 0) / postGas.length),
+        redeem: redeemed.gasUsed,
+        register: registerGas,
+      },
+      balances: await Promise.all(
+        fleet.map(async ({ owner }) => ({
+          balance: Number(await readToken('balanceOf', [owner])),
+          owner,
+        })),
+      ),
+      phases,
+      elapsedMs: Math.round(performance.now() - started),
+    }
+    await options.onReport?.(report, devnet)
+    return report
+  } finally {
+    for (const device of devices) await device.close()
+    await devnet.close()
+  }
+}
+
+export declare namespace runDemo {
+  type Options = {
+    /** Whether someone attacks meanwhile. */
+    attacks: boolean
+    metric: Metric
+    onProgress?: ((progress: Progress) => void) | undefined
+    /** Called with the report while chain and node still run. */
+    onReport?: ((report: DemoReport, devnet: Devnet) => Promise<void>) | undefined
+    policy: { cap: bigint; rate: bigint; threshold: bigint }
+    readings: Readings
+    schema: Schema
+    signal?: AbortSignal | undefined
+    windowMs: number
+  }
+  type Progress = {
+    step: string
+    batches?: number
+    readings?: number
+    /** Of the readings, 0 to 1. */
+    share?: number
+    window?: string
+  }
+}
+
+type Walker = { name: string; owner: Address; signer: SoftwareSigner }
+
+/** Adds up what phases took, however often each comes. */
+function createStopwatch() {
+  const phases: Record<string, number> = {}
+  return {
+    phases,
+    async measure<value>(phase: string, work: () => Promise<value>): Promise<value> {
+      const from = performance.now()
+      try {
+        return await work()
+      } finally {
+        phases[phase] = Math.round((phases[phase] ?? 0) + performance.now() - from)
+      }
+    },
+  }
+}
+
+/** Registers and joins a fleet in slots one after the other; resolves to the gas it took. */
+async function registerFleet(
+  { client, network }: Devnet,
+  fleet: readonly Walker[],
+  now: number,
+): Promise<number> {
+  const registrations = await Promise.all(
+    fleet.map(({ owner, signer }) =>
+      signRegistration({
+        chainId: network.chainId,
+        deadline: Math.floor(now / 1000) + 3_600,
+        membership: network.membership,
+        owner,
+        registry: network.registry,
+        signer,
+      }),
+    ),
+  )
+  const results = await registerDevices(client, {
+    batchSize: fleetSize,
+    registrations,
+    registry: network.registry,
+  })
+  return results.reduce((sum, { receipt }) => sum + Number(receipt.gasUsed), 0)
+}
+
+/** Redeems every slot of a final window, those in a row with one path. */
+async function redeemFleet({ client, network, url }: Devnet, window: number) {
+  const ledger = await fetchLedger(url, network.id, window)
+  const slots = ledger.entries.map((entry) => entry.slot)
+  let amount = 0n
+  let gasUsed = 0
+  for (let at = 0; at < slots.length; at += fleetSize) {
+    const redemptions = buildRedemptions(ledger, slots.slice(at, at + fleetSize))
+    const result = await redeem(client, { network, redemptions, window })
+    amount += result.amount
+    gasUsed += Number(result.receipt.gasUsed)
+  }
+  return { amount, gasUsed }
+}
+
+/** Claims of every window, as the node publishes them, for devices that sent anything. */
+async function readClaims(
+  { network, url }: Devnet,
+  fleet: readonly Walker[],
+  epochs: readonly { window: number }[],
+): Promise<DemoClaim[]> {
+  const byDevice = new Map(
+    fleet.map((walker) => [formatDid(publicKeyToAddress(walker.signer.publicKey)), walker]),
+  )
+  const claims: DemoClaim[] = []
+  for (const { window } of epochs) {
+    const ledger = await fetchLedger(url, network.id, window)
+    for (const entry of ledger.entries) {
+      const walker = byDevice.get(entry.did)
+      if (walker === undefined || entry.steps === 0) continue
+      claims.push({
+        device: walker.name,
+        did: entry.did,
+        owner: walker.owner,
+        reward: Number(entry.reward),
+        value: Number(entry.value),
+        window: ledger.name,
+      })
+    }
+  }
+  return claims
+}
+
+export class DemoError extends BaseError {
+  override readonly name = 'DemoError'
+  constructor(shortMessage: string) {
+    super(shortMessage, { kind: 'internal' })
+  }
+}
+
+export class DemoTimeError extends BaseError {
+  override readonly name = 'DemoTimeError'
+  constructor(time: number) {
+    super(`The first reading is too early: ${new Date(time).toISOString()}.`, { kind: 'input' })
+  }
+}

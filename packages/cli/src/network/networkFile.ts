@@ -1,0 +1,55 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Deployment, Network } from '@machinefi/contracts'
+import { BaseError } from '@machinefi/core'
+import { assertSchema, type Schema } from '@machinefi/telemetry'
+import type { Context } from '../context.js'
+import { formatJson } from '../output/formatJson.js'
+
+/**
+ * All that a node needs to serve a network, as `network create` writes it. The
+ * chain keeps the schema's hash only, so the schema itself is kept here.
+ */
+export type NetworkFile = {
+  deployment: Deployment
+  /** The block the network was created in, or one before. */
+  fromBlock: bigint
+  network: Network
+  schema: Schema
+}
+
+/** Writes a network file; an existing one is never overwritten. @throws {NetworkFileError} */
+export async function writeNetworkFile(
+  file: string,
+  content: NetworkFile,
+  context: Context,
+): Promise<void> {
+  try {
+    await writeFile(resolve(context.cwd, file), `${formatJson(content)}\n`, { flag: 'wx' })
+  } catch (cause) {
+    throw new NetworkFileError(file, 'it exists already, or cannot be written', cause)
+  }
+}
+
+/** @throws {NetworkFileError} */
+export async function readNetworkFile(file: string, context: Context): Promise<NetworkFile> {
+  try {
+    const content = JSON.parse(await readFile(resolve(context.cwd, file), 'utf8'))
+    assertSchema(content.schema)
+    const network = { ...content.network, serial: BigInt(content.network.serial) }
+    return { ...content, fromBlock: BigInt(content.fromBlock), network }
+  } catch (cause) {
+    throw new NetworkFileError(
+      file,
+      'it is not what `machinefi network create --out` writes',
+      cause,
+    )
+  }
+}
+
+export class NetworkFileError extends BaseError {
+  override readonly name = 'NetworkFileError'
+  constructor(file: string, reason: string, cause: unknown) {
+    super(`${file}: ${reason}.`, { cause, kind: 'input' })
+  }
+}
