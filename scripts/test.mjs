@@ -63,7 +63,9 @@ async function runVitest(args) {
 
 async function runForge(args) {
   const script = join(root, 'packages/contracts/scripts/forge.mjs')
-  const { code, output } = await run([script, 'test', ...args], { capture: true })
+  // In CI the committed gas snapshot is compared, elsewhere it is written.
+  const env = process.env.CI ? { FORGE_SNAPSHOT_CHECK: 'true' } : {}
+  const { code, output } = await run([script, 'test', ...args], { capture: true, env })
   const count = { passed: 0, failed: 0, skipped: 0, skippedTests: [], ok: code === 0 }
   const plain = output.replaceAll(new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g'), '')
   // "Suite result: ok. 12 passed; 0 failed; 0 skipped; finished in 1.02s (2.31s CPU time)"
@@ -79,10 +81,11 @@ async function runForge(args) {
   return count
 }
 
-function run(args, { capture = false } = {}) {
+function run(args, { capture = false, env = {} } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, {
       cwd: root,
+      env: { ...process.env, ...env },
       stdio: ['inherit', capture ? 'pipe' : 'inherit', 'inherit'],
     })
     let output = ''
