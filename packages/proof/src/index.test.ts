@@ -4,6 +4,7 @@ import * as proof from './index.js'
 test('behavior: exports', () => {
   expect(Object.keys(proof).sort()).toMatchInlineSnapshot(`
     [
+      "IntegerRangeError",
       "InvalidCheckpointError",
       "InvalidEntryError",
       "InvalidLogEntryError",

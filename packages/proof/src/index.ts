@@ -11,6 +11,7 @@ export {
   verifyBundle,
   verifyClaim,
 } from './bundle/verifyBundle.js'
+export { IntegerRangeError } from './cbor/encode.js'
 export {
   type DecodedReceipt,
   decodeReceipt,

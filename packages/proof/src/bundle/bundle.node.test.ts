@@ -1,3 +1,5 @@
+import { concatBytes } from '@machinefi/core'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createTestEpoch } from '../../test/createTestEpoch.js'
 import { encodeBundle } from './encodeBundle.js'
@@ -57,4 +59,27 @@ test('behavior: every flipped bit of a claim’s bundle fails', async () => {
     flipped[bit >> 3]! ^= 1 << (bit & 7)
     expect((await verifyBundle(flipped)).ok, `bit ${bit}`).toBe(false)
   }
+})
+
+test('behavior: garbage is refused with a place, never with an exception', async () => {
+  const { bundle } = await createTestEpoch({ batches: 2, rows: 2 })
+  const bytes = encodeBundle(bundle)
+  const place = fc.nat({ max: bytes.length })
+  await fc.assert(
+    fc.asyncProperty(
+      place,
+      place,
+      fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.tuple(place, place)),
+      async (from, to, put) => {
+        // A piece is cut out, and something else, or another piece, put there.
+        const piece = put instanceof Uint8Array ? put : bytes.subarray(...put.sort((a, b) => a - b))
+        const [start, end] = [Math.min(from, to), Math.max(from, to)]
+        const spliced = concatBytes(bytes.subarray(0, start), piece, bytes.subarray(end))
+        const verdict = await verifyBundle(spliced)
+        if (verdict.ok) expect(spliced).toEqual(bytes)
+        else expect(verdict.at).toMatch(/./)
+      },
+    ),
+    { numRuns: 2000, seed: 1 },
+  )
 })

@@ -10,6 +10,7 @@ import {
   windowSeconds,
 } from '../../test/createTestEpoch.js'
 import { createTestSigner } from '../../test/createTestSigner.js'
+import { IntegerRangeError } from '../cbor/encode.js'
 import {
   decodeBundle,
   type EpochBundle,
@@ -48,6 +49,13 @@ describe('encodeBundle', () => {
   test('default', () => {
     expect(decodeBundle(bytes)).toEqual(bundle)
     expect(encodeBundle(decodeBundle(bytes))).toEqual(bytes)
+  })
+
+  test('error: numbers out of range', () => {
+    for (const bad of [{ ledgerTotal: 2n ** 128n }, { ledgerTotal: -1n }, { window: 0.5 }])
+      expect(() => encodeBundle({ ...bundle, ...bad })).toThrow(IntegerRangeError)
+    const network = { ...bundle.network, serial: 2n ** 53n }
+    expect(() => encodeBundle({ ...bundle, network })).toThrow(IntegerRangeError)
   })
 
   test('error: every prefix, and more bytes', () => {

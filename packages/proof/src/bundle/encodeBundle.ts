@@ -10,6 +10,7 @@ import {
   encodeHead,
   encodeInt,
   encodeText,
+  IntegerRangeError,
 } from '../cbor/encode.js'
 import type { Entry } from '../ledger/Entry.js'
 import type { Metric } from '../metrics/Metric.js'
@@ -72,7 +73,11 @@ export type ClaimEvidence = {
   readonly slot: number
 }
 
-/** Encodes a bundle as deterministic CBOR (docs/protocol/claims.md). */
+/**
+ * Encodes a bundle as deterministic CBOR (docs/protocol/claims.md). Nothing is verified.
+ *
+ * @throws {IntegerRangeError} a number that does not fit its place.
+ */
 export function encodeBundle(bundle: EpochBundle): Uint8Array {
   const { network } = bundle
   const body = concatBytes(
@@ -253,5 +258,6 @@ function readArray<item>(reader: Reader, read: () => item): item[] {
 }
 
 function encodeUint128(value: bigint): Uint8Array {
+  if (BigInt.asUintN(128, value) !== value) throw new IntegerRangeError(value)
   return encodeBytes(encodeWords(value).subarray(16))
 }

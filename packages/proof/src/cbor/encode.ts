@@ -1,4 +1,4 @@
-import { concatBytes } from '@machinefi/core'
+import { BaseError, concatBytes } from '@machinefi/core'
 
 // Core deterministic CBOR (RFC 8949 §4.2.1), the few types that proofs need:
 // shortest integers below 2^53, definite lengths. Map keys come in the order
@@ -8,6 +8,7 @@ const text = /* @__PURE__ */ new TextEncoder()
 
 /** The initial byte of a major type and its argument, shortest form. */
 export function encodeHead(major: number, value: number): Uint8Array {
+  if (!Number.isSafeInteger(value) || value < 0) throw new IntegerRangeError(value)
   const top = major << 5
   if (value < 24) return Uint8Array.of(top | value)
   if (value < 0x100) return Uint8Array.of(top | 24, value)
@@ -37,3 +38,11 @@ export const encodeMap = (entries: readonly (readonly [Uint8Array, Uint8Array])[
   concatBytes(encodeHead(5, entries.length), ...entries.flat())
 
 export const encodedNull: Uint8Array = /* @__PURE__ */ Uint8Array.of(0xf6)
+
+/** A number does not fit where it is to be encoded. */
+export class IntegerRangeError extends BaseError {
+  override readonly name = 'IntegerRangeError'
+  constructor(value: number | bigint) {
+    super(`${value} is not an integer in range.`, { kind: 'input' })
+  }
+}

@@ -1,6 +1,6 @@
-import { BaseError, concatBytes } from '@machinefi/core'
+import { BaseError, concatBytes, equalBytes } from '@machinefi/core'
 import { createReader } from '../cbor/createReader.js'
-import { encodeArray, encodeBytes, encodeHead, encodeInt } from '../cbor/encode.js'
+import { encodeBytes, encodeHead, encodeInt } from '../cbor/encode.js'
 import {
   cosePrefix,
   type DecodedCheckpoint,
@@ -19,20 +19,37 @@ import {
  */
 export function encodeReceipt(parameters: encodeReceipt.Parameters): Uint8Array {
   const { checkpoint, index, proof } = parameters
-  if (proof.length % 32 !== 0 || proof.length > 32 * maxPath) throw new InvalidReceiptError()
-  const { protected: header, signature, size } = decodeCheckpoint(checkpoint)
+  const { header, signature, size } = readSigned(checkpoint)
+  const hashes = proof.length / 32
+  if (!Number.isInteger(hashes) || hashes > maxPath) throw new InvalidReceiptError()
   if (!Number.isSafeInteger(index) || index < 0 || index >= size) throw new InvalidReceiptError()
-  const path: Uint8Array[] = []
-  for (let i = 0; i < proof.length; i += 32) path.push(encodeBytes(proof.subarray(i, i + 32)))
-  const inclusion = encodeArray([encodeInt(size), encodeInt(index), encodeArray(path)])
-  return concatBytes(
-    cosePrefix,
-    encodeBytes(header),
-    proofsPrefix,
-    encodeBytes(inclusion),
-    nullAndSignatureHead,
-    signature,
+
+  // Written in one go: a node makes one of these for every batch it takes in.
+  const place = concatBytes(
+    encodeHead(4, 3),
+    encodeInt(size),
+    encodeInt(index),
+    encodeHead(4, hashes),
   )
+  const inclusionLength = place.length + hashes * 34
+  const head = encodeHead(2, inclusionLength)
+  const receipt = new Uint8Array(header.length + head.length + inclusionLength + 67)
+  let at = 0
+  const write = (part: Uint8Array) => {
+    receipt.set(part, at)
+    at += part.length
+  }
+  write(header)
+  write(head)
+  write(place)
+  for (let i = 0; i < proof.length; i += 32) {
+    receipt[at++] = 0x58
+    receipt[at++] = 32
+    for (let j = i; j < i + 32; j++) receipt[at++] = proof[j] as number
+  }
+  write(nullAndSignatureHead)
+  write(signature)
+  return receipt
 }
 
 export declare namespace encodeReceipt {
@@ -102,7 +119,21 @@ const maxPath = 53
 
 /** {396: {-1: [ one byte string */
 const proofsPrefix = /* @__PURE__ */ Uint8Array.of(0xa1, 0x19, 0x01, 0x8c, 0xa1, 0x20, 0x81)
-const nullAndSignatureHead = /* @__PURE__ */ concatBytes(
-  /* @__PURE__ */ Uint8Array.of(0xf6),
-  /* @__PURE__ */ encodeHead(2, 64),
-)
+const nullAndSignatureHead = /* @__PURE__ */ Uint8Array.of(0xf6, 0x58, 64)
+
+type Signed = { header: Uint8Array; signature: Uint8Array; size: number }
+let last: (Signed & { checkpoint: Uint8Array }) | null = null
+
+/** What all receipts of a checkpoint share; the last one is kept, since a commit makes many. */
+function readSigned(checkpoint: Uint8Array): Signed {
+  if (last !== null && equalBytes(last.checkpoint, checkpoint)) return last
+  const copy = Uint8Array.from(checkpoint)
+  const { protected: header, signature, size } = decodeCheckpoint(copy)
+  last = {
+    checkpoint: copy,
+    header: concatBytes(cosePrefix, encodeBytes(header), proofsPrefix),
+    signature,
+    size,
+  }
+  return last
+}

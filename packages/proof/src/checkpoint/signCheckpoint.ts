@@ -180,7 +180,7 @@ export function checkpointMessage(header: Uint8Array, root: Uint8Array): Uint8Ar
 const algorithm = -7
 const treeAlgorithm = 1
 
-export function encodeCheckpointHeader(
+function encodeCheckpointHeader(
   checkpoint: Omit<Checkpoint, 'root'>,
   logKey: Uint8Array,
 ): Uint8Array {

@@ -36,7 +36,7 @@ export declare namespace verifyTraceProof {
 }
 
 /** ⌈log2 steps⌉. */
-export function traceDepth(steps: number): number {
+function traceDepth(steps: number): number {
   let depth = 0
   while (2 ** depth < steps) depth++
   return depth
