@@ -5,6 +5,7 @@ import { BatchError, decodeBatch, type Schema, type SignedBatch } from '@machine
 import type { Account } from 'viem'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
+import { greatestSkewMs } from './epochs/buildClaims.js'
 import { createBundler } from './epochs/createBundler.js'
 import { createSettler } from './epochs/createSettler.js'
 import { openEpochStore, type StoredEpoch } from './epochs/openEpochStore.js'
@@ -69,6 +70,8 @@ export async function startNode(
   const limits = { ...defaultLimits, ...options.limits }
   if (logSigner.algorithm !== 'ES256' || logSigner.publicKey.length !== 64)
     throw new NodeConfigurationError('The log key is a P-256 key.')
+  if (!(limits.maxSkewMs >= 0 && limits.maxSkewMs <= greatestSkewMs))
+    throw new NodeConfigurationError(`maxSkewMs is at most ${greatestSkewMs}.`)
   const { chains, networks } = options
   const operator = chains[0]!.operator
   const store = openStore({
@@ -118,7 +121,6 @@ export async function startNode(
     const settler = createSettler({
       clock,
       epochs,
-      maxSkewMs: limits.maxSkewMs,
       onEpoch: onEpoch && (({ network }, epoch) => onEpoch({ network: network.id, ...epoch })),
       pipeline,
       store,
@@ -156,7 +158,6 @@ export async function startNode(
         bundler: createBundler({
           epochs,
           logKey: logSigner.publicKey,
-          maxSkewMs: limits.maxSkewMs,
           settler,
           store,
         }),
@@ -165,7 +166,6 @@ export async function startNode(
         health,
         logKey: logSigner.publicKey,
         maxBatchesPerBody: limits.maxBatchesPerBody,
-        maxSkewMs: limits.maxSkewMs,
         metrics: () =>
           formatMetrics({
             evidence: () => pipeline.stats.refused.get('equivocation') ?? 0,
@@ -313,6 +313,7 @@ export type Node = {
 export const defaultLimits: NodeLimits = {
   commitDelayMs: 5,
   maxCommit: 1000,
+  maxCommitDelayMs: 40,
   maxPending: 10_000,
   maxPendingBytes: 64 * 1024 * 1024,
   maxSkewMs: 120_000,

@@ -64,8 +64,6 @@ export async function buildClaims(options: buildClaims.Options): Promise<(Claim 
 export declare namespace buildClaims {
   type Options = {
     config: ChainConfig
-    /** How far ahead a batch may have been dated when it was taken in. */
-    maxSkewMs: number
     /** In order of slots. */
     members: readonly StoredMember[]
     network: number
@@ -81,10 +79,10 @@ export declare namespace buildClaims {
 
 /** Where each device's batches of a window are, in the log that counts for it. */
 export async function findBatches(options: findBatches.Options): Promise<Map<number, number[]>> {
-  const { maxSkewMs, network, schema, size, store, window } = options
+  const { network, schema, size, store, window } = options
   const found = new Map<number, number[]>()
   // Whatever overlaps the window arrived after its start, give or take the clock of a device.
-  let from = store.firstArrivedSince(network, window.start - maxSkewMs)
+  let from = store.firstArrivedSince(network, window.start - greatestSkewMs)
   for (; from < size; from += pageSize) {
     for (const stored of store.batches(network, from, Math.min(size, from + pageSize))) {
       const { header } = joinBatch(stored, null)
@@ -99,10 +97,7 @@ export async function findBatches(options: findBatches.Options): Promise<Map<num
 }
 
 export declare namespace findBatches {
-  type Options = Pick<
-    buildClaims.Options,
-    'maxSkewMs' | 'network' | 'size' | 'store' | 'window'
-  > & {
+  type Options = Pick<buildClaims.Options, 'network' | 'size' | 'store' | 'window'> & {
     /** Schema id. */
     schema: number
   }
@@ -157,6 +152,12 @@ export function isPaid(
     (suspendedAt === 0 || suspendedAt * 1000 >= window.end)
   )
 }
+
+/**
+ * No node may take in batches that end later than this after its clock: what overlaps a window
+ * is then found by when it arrived, whatever the limit was at the time.
+ */
+export const greatestSkewMs = 600_000
 
 /** The longest the event loop is held, in ms. */
 const maxHoldMs = 10

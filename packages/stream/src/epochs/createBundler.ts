@@ -3,7 +3,7 @@ import { fromHex } from '@machinefi/core'
 import { type ClaimEvidence, type EpochBundle, encodeBundle } from '@machinefi/proof'
 import type { OpenNetwork } from '../network/openNetwork.js'
 import type { Store } from '../store/openStore.js'
-import { findBatches, readTrace } from './buildClaims.js'
+import { findBatches, greatestSkewMs, readTrace } from './buildClaims.js'
 import type { Settler } from './createSettler.js'
 import type { Claim, EpochStore, StoredEpoch } from './openEpochStore.js'
 
@@ -13,7 +13,7 @@ import type { Claim, EpochStore, StoredEpoch } from './openEpochStore.js'
  * rows.
  */
 export function createBundler(options: createBundler.Options): Bundler {
-  const { epochs, logKey, maxSkewMs, settler, store } = options
+  const { epochs, logKey, settler, store } = options
 
   /** A bundle without claims. */
   function createFrame(open: OpenNetwork, epoch: StoredEpoch): EpochBundle {
@@ -77,7 +77,10 @@ export function createBundler(options: createBundler.Options): Bundler {
   return {
     claim(open, epoch, claim) {
       const { state, windowOf } = open
-      const from = store.firstArrivedSince(state.number, windowOf(epoch.window).start - maxSkewMs)
+      const from = store.firstArrivedSince(
+        state.number,
+        windowOf(epoch.window).start - greatestSkewMs,
+      )
       const { number } = state.members.get(claim.device)!
       const indexes = store.indexesOf(state.number, number, from, epoch.size)
       const evidence = createEvidence(open, epoch, claim, indexes)
@@ -89,7 +92,7 @@ export function createBundler(options: createBundler.Options): Bundler {
       const window = windowOf(epoch.window)
       const { schema, size } = epoch
       const { number: network } = state
-      const found = await findBatches({ maxSkewMs, network, schema, size, store, window })
+      const found = await findBatches({ network, schema, size, store, window })
       // The claims come last but for the digest: what is before them is written first, and they one
       // by one, so that an epoch of any size is never in memory as a whole.
       const frame = createFrame(open, epoch)
@@ -116,7 +119,6 @@ export declare namespace createBundler {
     epochs: EpochStore
     /** X‖Y */
     logKey: Uint8Array
-    maxSkewMs: number
     settler: Settler
     store: Store
   }

@@ -16,7 +16,7 @@ import type { BuiltEpoch, Claim, EpochStore, StoredEpoch } from './openEpochStor
  * chain. Then lets rows expire that nobody needs any more.
  */
 export function createSettler(options: createSettler.Options): Settler {
-  const { clock, epochs, maxSkewMs, onEpoch, pipeline, store } = options
+  const { clock, epochs, onEpoch, pipeline, store } = options
   const ledgers = new Map<string, Ledger>()
 
   async function settle(open: OpenNetwork): Promise<StoredEpoch[]> {
@@ -73,7 +73,6 @@ export function createSettler(options: createSettler.Options): Settler {
       window === network.firstWindow ? undefined : epochs.epoch(state.number, window - 1)
     const claims = await buildClaims({
       config,
-      maxSkewMs,
       members: [...state.members].sort((a, b) => a.slot - b.slot),
       network: state.number,
       previous: parent ? bySlot(epochs.claims(state.number, parent)) : [],
@@ -217,7 +216,6 @@ export declare namespace createSettler {
   type Options = {
     clock: () => number
     epochs: EpochStore
-    maxSkewMs: number
     onEpoch?: ((network: OpenNetwork, epoch: StoredEpoch) => void) | undefined
     pipeline: Pipeline
     store: Store

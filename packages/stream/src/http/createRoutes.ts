@@ -1,6 +1,6 @@
 import { formatDid, parseDid, toHex } from '@machinefi/core'
 import { checkRecords, type Field, fromRow, rowAt, type Schema } from '@machinefi/telemetry'
-import { isPaid, joinBatch } from '../epochs/buildClaims.js'
+import { greatestSkewMs, isPaid, joinBatch } from '../epochs/buildClaims.js'
 import type { Bundler } from '../epochs/createBundler.js'
 import type { Settler } from '../epochs/createSettler.js'
 import type { Claim, EpochStore, StoredEpoch } from '../epochs/openEpochStore.js'
@@ -535,7 +535,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     const { from, limit, seq, to } = range
     const { number } = open.state
     // Nothing of a device arrives before it happened, give or take its clock.
-    const fromIndex = store.firstArrivedSince(number, from - options.maxSkewMs)
+    const fromIndex = store.firstArrivedSince(number, from - greatestSkewMs)
     const stored = store.ofDevice(number, device, seq, fromIndex, limit)
     const rows = store.records(number, stored)
     const records: unknown[] = []
@@ -578,7 +578,6 @@ export declare namespace createRoutes {
     /** X‖Y */
     logKey: Uint8Array
     maxBatchesPerBody: number
-    maxSkewMs: number
     metrics: () => string
     /** By id, lower-case hex. */
     networks: ReadonlyMap<string, OpenNetwork>

@@ -6,6 +6,7 @@ import { StoreFailedError } from '../errors.js'
 import type { Member, MemberTable } from '../network/createMemberTable.js'
 import { type Problem, toProblem } from '../problems.js'
 import type { Commit, Store } from '../store/openStore.js'
+import { encodeReceipts } from './encodeReceipts.js'
 
 /**
  * The way of a batch: known network, member, schema, limits, time, signature,
@@ -15,7 +16,8 @@ import type { Commit, Store } from '../store/openStore.js'
  */
 export function createPipeline(options: createPipeline.Options): Pipeline {
   const { clock, operator, refreshMembers, signer, store } = options
-  const { commitDelayMs, maxCommit, maxPending, maxPendingBytes, maxSkewMs } = options.limits
+  const { commitDelayMs, maxCommit, maxCommitDelayMs, maxPending, maxPendingBytes, maxSkewMs } =
+    options.limits
   const stats: PipelineStats = {
     accepted: 0,
     duplicates: 0,
@@ -111,9 +113,11 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
       queue = []
       head = 0
       pumping = false
+      // Nothing more to check: what waits for company has all there is.
+      if (timer !== undefined && group.length >= bulk) commitSoon()
     } else setImmediate(pump)
     if (group.length >= maxCommit) commitSoon()
-    else if (group.length > 0 && timer === undefined) timer = setTimeout(commitSoon, commitDelayMs)
+    else if (group.length > 0 && timer === undefined) wait(commitDelayMs)
   }
 
   function check(job: Job) {
@@ -218,6 +222,16 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
     })
   }
 
+  function wait(delayMs: number) {
+    timer = setTimeout(() => {
+      timer = undefined
+      // Under load a larger commit costs each of its batches less; the signatures that are still
+      // to be checked would keep the commit waiting for the processor anyway.
+      if (pumping && delayMs < maxCommitDelayMs) wait(maxCommitDelayMs)
+      else commitSoon()
+    }, delayMs)
+  }
+
   function commitSoon() {
     clearTimeout(timer)
     timer = undefined
@@ -299,12 +313,13 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
     for (const { arrived, batches, checkpoint, first, jobs, state } of commits) {
       state.arrived = arrived
       state.size = first + jobs.length
+      const receiptOf = encodeReceipts(checkpoint.bytes)
       for (let i = 0; i < jobs.length; i++) {
         const job = jobs[i]!
         const index = first + i
         const { late } = batches[i]!
         const proof = state.log.inclusionProof(index, state.size)
-        const receipt = encodeReceipt({ checkpoint: checkpoint.bytes, index, proof })
+        const receipt = receiptOf(index, proof)
         const followers = release(job)
         stats.accepted++
         if (late) stats.late++
@@ -372,6 +387,8 @@ export type PipelineLimits = {
   commitDelayMs: number
   /** Batches in one commit. */
   maxCommit: number
+  /** How much longer it waits while more are being checked. */
+  maxCommitDelayMs: number
   /** Batches, and their bytes, that are taken in but not yet answered. */
   maxPending: number
   maxPendingBytes: number
@@ -454,4 +471,6 @@ type Job = {
 
 /** Signatures checked before the event loop has its turn: about 2 ms. */
 const slice = 16
+/** A group that gains little by growing. */
+const bulk = 64
 const empty = new Uint8Array(0)

@@ -27,7 +27,7 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
   const cuts = store.cuts(number)
   const cut = cuts.at(-1)
   const members = createMemberTable(store.members(number))
-  const configs = new Map<number, Promise<ChainConfig>>()
+  const configs = new Map<number, ChainConfig>()
   let config = await readConfig(currentWindow())
   const state: NetworkState = {
     number,
@@ -53,18 +53,19 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
     return Math.max(network.firstWindow, Math.floor(clock() / windowMs))
   }
 
-  function readConfig(window: number): Promise<ChainConfig> {
-    // The rules of a window that has begun never change.
+  async function readConfig(window: number): Promise<ChainConfig> {
     const known = configs.get(window)
     if (known) return known
-    const reading = chain.config(window).then((config) => {
-      assertSchema(config)
-      return config
-    })
-    configs.set(window, reading)
-    reading.catch(() => configs.delete(window))
-    if (configs.size > 64) configs.delete(configs.keys().next().value as number)
-    return reading
+    const { time } = await chain.head()
+    const config = await chain.config(window)
+    assertSchema(config)
+    // Rules are set for windows that begin after the block that sets them: those of a window that
+    // has begun on the chain's clock never change.
+    if (time >= window * windowMs) {
+      configs.set(window, config)
+      if (configs.size > 64) configs.delete(configs.keys().next().value as number)
+    }
+    return config
   }
 
   function assertSchema({ schema: id, schemaHash: hash }: ChainConfig) {

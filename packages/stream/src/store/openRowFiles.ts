@@ -163,8 +163,8 @@ export function syncDirectory(directory: string): void {
   }
 }
 
-/** Today's file, yesterday's, and a few for readers and the epoch builder. */
-const maxOpenFiles = 4
+/** Today's file, and those that readers and the epoch builder go back and forth between. */
+const maxOpenFiles = 16
 
 type DayFile = {
   database: Database.Database
@@ -177,6 +177,7 @@ type DayFile = {
 
 function openDayFile(path: string): DayFile {
   const database = openDatabase(path)
+  database.pragma('cache_size = -512')
   database.exec(`
     CREATE TABLE IF NOT EXISTS rows (key INTEGER PRIMARY KEY, records BLOB NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS held (
