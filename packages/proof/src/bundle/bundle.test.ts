@@ -153,7 +153,8 @@ describe('verifyBundle', () => {
     expect(await altered({ signature: decodeBatch(batches[3]!.bytes).signature })).toBe(
       `${name}: batch 4: signature`,
     )
-    // Slots must ascend, so that no claim counts twice.
+    // One slot a device, and slots ascend, so that no claim counts twice.
+    expect(await failure(change(1, { entry }))).toBe(`${name}: device`)
     expect(await failure(encodeBundle({ ...bundle, claims: [second, first] }))).toBe(
       `${name}: slot`,
     )

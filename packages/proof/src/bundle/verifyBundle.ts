@@ -60,11 +60,14 @@ export async function verifyBundle(
     const epoch = await checkEpoch(bundle, options)
     const device = options.device === undefined ? undefined : toAddress(options.device)
     const claims: ClaimVerdict[] = []
+    const seen = new Set<string>()
     let before = -1
     for (const claim of bundle.claims) {
       const at = claimName(claim.entry.device)
       if (claim.slot <= before) fail(`${at}: slot`, 'Slots must ascend.')
       before = claim.slot
+      if (seen.has(at)) fail(`${at}: device`, 'A device has one slot.')
+      seen.add(at)
       if (device !== undefined && !equalBytes(claim.entry.device, device)) continue
       claims.push(await checkClaim(claim, epoch, at))
     }
