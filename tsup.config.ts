@@ -1,15 +1,23 @@
 import { defineConfig, type Options } from 'tsup'
 
 /** `js` leaves the declarations out: what runs does not need them, and they take most of the time. */
-const types = process.env.MACHINEFI_BUILD !== 'js'
+const withTypes = process.env.MACHINEFI_BUILD !== 'js'
 
-/** One build for every package: ESM, declarations, nothing bundled that npm can install. */
-export function definePackage(options: Options) {
+type Entry = string[] | Record<string, string>
+
+/**
+ * One build for every package: ESM, declarations, nothing bundled that npm can install.
+ *
+ * @param options.entry of which declarations are built too, but for a command.
+ */
+export function definePackage({ entry, ...options }: Options & { entry: Entry }) {
+  const types = Array.isArray(entry) ? entry.filter((path) => !path.endsWith('/bin.ts')) : entry
   return defineConfig({
+    entry,
     format: ['esm'],
     target: 'es2022',
     platform: 'neutral',
-    dts: types,
+    dts: withTypes && { entry: types },
     // What the Node half of a universal package wrote at the same time stays.
     clean: ['!node/**'],
     sourcemap: true,
@@ -28,7 +36,7 @@ export function definePackage(options: Options) {
 export function defineUniversalPackage(entries: { everywhere: string[]; node: string[] }) {
   const all = [...entries.everywhere, ...entries.node]
   return [
-    definePackage({ entry: entries.everywhere, dts: types && { entry: all } }),
+    definePackage({ entry: entries.everywhere, dts: withTypes && { entry: all } }),
     definePackage({
       entry: all,
       outDir: 'dist/node',

@@ -1,11 +1,22 @@
 import { BaseError } from '@machinefi/core'
-import { type Account, createWalletClient, defineChain, http, publicActions } from 'viem'
+import {
+  type Account,
+  type Chain,
+  type Client,
+  createWalletClient,
+  defineChain,
+  type HttpTransport,
+  http,
+  type PublicActions,
+  publicActions,
+  type WalletActions,
+} from 'viem'
 import { getChainId } from 'viem/actions'
 import type { Context } from '../context.js'
 import { openAccount } from './openAccount.js'
 
 /** A client of a chain that was only named by its URL. */
-export function createChainClient(parameters: createChainClient.Parameters) {
+export function createChainClient(parameters: createChainClient.Parameters): ChainClient {
   const { account, chainId, pollingInterval, url } = parameters
   const chain = defineChain({
     id: chainId,
@@ -31,7 +42,13 @@ export declare namespace createChainClient {
   }
 }
 
-export type ChainClient = ReturnType<typeof createChainClient>
+export type ChainClient = Client<
+  HttpTransport,
+  Chain,
+  Account,
+  undefined,
+  PublicActions<HttpTransport, Chain, Account> & WalletActions<Chain, Account>
+>
 
 /** A client with the account that pays for a command. */
 export async function openChain(
