@@ -43,7 +43,7 @@ const batchReasons = {
   records: [422, 'the records are malformed'],
   schema: [422, 'the schema is not one of this network'],
   fields: [422, 'the rows do not have the number of fields of their schema'],
-  'too-large': [413, 'the records are longer than this network allows'],
+  'too-large': [413, 'the batch is longer than this network allows'],
   signature: [403, 'altered, or signed for another network'],
   key: [403, 'the device is registered with a key of another algorithm'],
 } as const satisfies Record<BatchReason, readonly [number, string]>
@@ -65,7 +65,9 @@ const others = {
   parameter: [400, 'a parameter is missing or out of bounds'],
   body: [400, 'the body is not what its media type says'],
   'body-too-large': [413, 'the body is larger than this node accepts'],
-  'body-timeout': [408, 'the body took too long to arrive'],
+  request: [400, 'the request is not one of HTTP/1.1'],
+  'header-fields': [431, 'the header fields are too large'],
+  timeout: [408, 'the request took too long to arrive'],
   expired: [410, 'the rows have expired'],
   internal: [500, 'the node failed to answer'],
 } as const satisfies Record<string, readonly [number, string]>

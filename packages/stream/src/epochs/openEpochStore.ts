@@ -55,7 +55,8 @@ export function openEpochStore(database: Database.Database): EpochStore {
       .prepare(
         `SELECT window, ${claimColumns} FROM claims AS c WHERE network = ? AND device = ?
          AND window >= ? AND attempt =
-           (SELECT max(attempt) FROM epochs WHERE network = c.network AND window = c.window)
+           (SELECT max(attempt) FROM epochs
+            WHERE network = c.network AND window = c.window AND posted IS NOT NULL)
          ORDER BY window LIMIT ?`,
       )
       .raw(),

@@ -7,7 +7,7 @@ import type { Claim, EpochStore, StoredEpoch } from '../epochs/openEpochStore.js
 import type { Outcome, Pipeline } from '../ingest/createPipeline.js'
 import type { Member } from '../network/createMemberTable.js'
 import type { OpenNetwork } from '../network/openNetwork.js'
-import type { ProblemReason } from '../problems.js'
+import { type ProblemReason, toProblem } from '../problems.js'
 import type { Store } from '../store/openStore.js'
 import { createOpenApi } from './createOpenApi.js'
 import {
@@ -89,11 +89,23 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         const body = await call.body()
         if (body.length === 0) throw new ProblemError('body', 'The body is empty.')
         const single = type === 'application/cose'
-        const split = splitSequence(body, { maxItems: single ? 2 : maxBatchesPerBody })
+        const split = splitSequence(
+          body,
+          single
+            ? {
+                maxItems: 1,
+                tooMany: toProblem(
+                  'body',
+                  'There are bytes after the batch; a sequence of batches is application/cbor-seq.',
+                ),
+              }
+            : {
+                maxItems: maxBatchesPerBody,
+                tooMany: toProblem('body-too-large', `More than ${maxBatchesPerBody} batches.`),
+              },
+        )
         if (!split.ok) return problemReply(split.problem)
         const { items } = split
-        if (single && items.length > 1)
-          throw new ProblemError('body', 'More than one batch: send them as application/cbor-seq.')
         const batches = items.filter((item) => 'bytes' in item)
         const outcomes = await pipeline.submit(open.state, batches)
         let next = 0

@@ -5,7 +5,8 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { BaseError } from '@machinefi/core'
 import { type Problem, type ProblemReason, toProblem } from '../problems.js'
@@ -18,52 +19,82 @@ import { problemDocument } from './splitSequence.js'
 export function openServer(options: openServer.Options): HttpServer {
   const { limits, onError, routes } = options
   const compiled = routes.map((route) => ({ route, segments: route.path.split('/').slice(1) }))
-  const sockets = new Set<Socket>()
+  /** The requests of every connection that are not answered yet. */
+  const sockets = new Map<Duplex, Set<IncomingMessage>>()
   let bodyBytes = 0
   let closing = false
 
   const server: Server = createServer(
     {
+      // Checked in `answer`: node would refuse without a word.
+      requireHostHeader: false,
       headersTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       maxHeaderSize: 16_384,
       requestTimeout: limits.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(30_000, limits.requestTimeoutMs),
     },
-    (request, response) => {
-      answer(request).then(
-        (reply) => send(request, response, reply),
-        (error) => {
-          if (!(error instanceof ProblemError)) onError(error)
-          const problem = error instanceof ProblemError ? error.problem : toProblem('internal')
-          send(request, response, problemReply(problem))
-        },
-      )
-    },
+    onRequest,
   )
   server.maxConnections = limits.maxConnections
   server.on('connection', (socket) => {
-    sockets.add(socket)
+    sockets.set(socket, new Set())
     socket.on('close', () => sockets.delete(socket))
   })
-  // Bytes that are not HTTP, headers too large, a request that does not come to an end.
+  // Any expectation but 100-continue may be ignored (RFC 9110 §10.1.1).
+  server.on('checkExpectation', onRequest)
+  // Bytes that are not HTTP, header fields too large, a request that does not come to an end.
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy()
-    const problem: Problem =
+    const requests = sockets.get(socket)
+    if (!requests || !socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+    const problem =
       error.code === 'HPE_HEADER_OVERFLOW'
-        ? { ...toProblem('body', 'The header fields are too large.'), status: 431 }
+        ? toProblem('header-fields')
         : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-          ? toProblem('body-timeout')
-          : toProblem('body', 'This is not an HTTP/1.1 request.')
+          ? toProblem('timeout')
+          : toProblem('request')
+    // In the body of a request: that is answered by this, unless it was answered without its body.
+    const broken = [...requests].find(({ complete }) => !complete)
+    if (broken) return void broken.emit(brokenEvent, new ProblemError(problem.reason))
+    // After requests that are still being answered: nothing may come in between.
+    const last = [...requests].at(-1)
+    if (last) return void last.once(answeredEvent, () => refuse(socket, problem))
+    refuse(socket, problem)
+  })
+
+  function onRequest(request: IncomingMessage, response: ServerResponse) {
+    const requests = sockets.get(request.socket)
+    requests?.add(request)
+    response.once('close', () => {
+      requests?.delete(request)
+      request.emit(answeredEvent)
+    })
+    answer(request).then(
+      (reply) => send(request, response, reply),
+      (error) => {
+        if (!(error instanceof ProblemError)) onError(error)
+        const problem = error instanceof ProblemError ? error.problem : toProblem('internal')
+        send(request, response, problemReply(problem))
+      },
+    )
+  }
+
+  /** The last answer of a connection, to what is no request. */
+  function refuse(socket: Duplex, problem: Problem) {
+    if (!socket.writable) return
     const body = JSON.stringify(problemDocument(problem))
     socket.end(
       `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n` +
         `content-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
         `access-control-allow-origin: *\r\nconnection: close\r\n\r\n${body}`,
     )
-  })
+    // Whoever does not hang up would keep the connection.
+    setTimeout(() => socket.destroy(), lingerMs).unref()
+  }
 
   async function answer(request: IncomingMessage): Promise<Reply> {
+    if (request.httpVersion === '1.1' && request.headers.host === undefined)
+      throw new ProblemError('request', 'The Host field is missing.')
     const url = request.url ?? '/'
     const mark = url.indexOf('?')
     const path = mark < 0 ? url : url.slice(0, mark)
@@ -79,7 +110,7 @@ export function openServer(options: openServer.Options): HttpServer {
       }
       const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))
       for (const name of query.keys())
-        if (!route.query?.[name])
+        if (!Object.hasOwn(route.query ?? {}, name))
           throw new ProblemError('parameter', `There is no parameter ${quote(name)}.`)
       return route.handle({
         path: values,
@@ -129,6 +160,7 @@ export function openServer(options: openServer.Options): HttpServer {
         if (length <= maxBodyBytes && bodyBytes <= 2 * maxPendingBytes) chunks.push(chunk)
         else {
           request.removeAllListeners('data').removeAllListeners('end')
+          chunks.length = 0
           done(length > maxBodyBytes ? tooLarge() : new ProblemError('overloaded', undefined, 1))
         }
       })
@@ -137,6 +169,7 @@ export function openServer(options: openServer.Options): HttpServer {
         if (!request.complete) done(new ProblemError('body', 'The body is cut off.'))
       })
       request.once('error', () => {})
+      request.once(brokenEvent, done)
     })
   }
 
@@ -147,7 +180,8 @@ export function openServer(options: openServer.Options): HttpServer {
     for (const part of parts)
       length += typeof part === 'string' ? Buffer.byteLength(part) : part.length
     // An unread body would be taken for the next request.
-    const close = closing || !request.complete
+    const unread = !request.complete
+    const close = closing || unread
     response.writeHead(status, {
       'access-control-allow-origin': '*',
       'access-control-expose-headers': 'retry-after',
@@ -158,13 +192,38 @@ export function openServer(options: openServer.Options): HttpServer {
     })
     if (reply.stream && request.method !== 'HEAD') {
       // An error in mid-body can only be shown by cutting the connection.
-      pipeline(reply.stream, response).catch(onError)
+      pipeline(reply.stream, response).catch((error) => {
+        // A reader that hangs up is nobody's fault.
+        if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') onError(error)
+      })
       return
     }
-    if (request.method === 'HEAD' || parts.length === 0) return void response.end()
-    if (parts.length === 1) response.end(parts[0])
-    else response.end(Buffer.concat(parts as Uint8Array[], length))
-    if (!request.complete) request.resume()
+    const content =
+      request.method === 'HEAD' || parts.length === 0
+        ? undefined
+        : parts.length === 1
+          ? parts[0]
+          : Buffer.concat(parts as Uint8Array[], length)
+    if (!unread) return void response.end(content)
+    if (content === undefined) response.flushHeaders()
+    else response.write(content)
+    linger(request, response)
+  }
+
+  /**
+   * Ends an answer that was given before the request was read. Closing at once
+   * would reset the connection, and the answer be lost on its way; so what still
+   * comes is thrown away, for a while.
+   */
+  function linger(request: IncomingMessage, response: ServerResponse) {
+    const timer = setTimeout(end, lingerMs).unref()
+    function end() {
+      clearTimeout(timer)
+      response.end()
+    }
+    request.once('end', end).once('close', end)
+    request.once(brokenEvent, end)
+    request.resume()
   }
 
   return {
@@ -185,7 +244,7 @@ export function openServer(options: openServer.Options): HttpServer {
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeIdleConnections()
       const timer = setTimeout(() => {
-        for (const socket of sockets) socket.destroy()
+        for (const socket of sockets.keys()) socket.destroy()
       }, graceMs)
       await closed
       clearTimeout(timer)
@@ -273,6 +332,13 @@ export function problemReply(problem: Problem): Reply {
       : { headers: { 'retry-after': String(retryAfterSeconds) } }),
   }
 }
+
+/** Emitted by a request whose body will not come to its end, with a {@link ProblemError}. */
+const brokenEvent = 'machinefi:broken'
+/** Emitted by a request once its answer is out, or nobody is there to get it. */
+const answeredEvent = 'machinefi:answered'
+/** How long a connection is kept for a client that has its answer, but has not read it. */
+const lingerMs = 1000
 
 /** Text from a request, made safe and short for a message. */
 export function quote(text: string): string {

@@ -13,11 +13,10 @@ export function splitSequence(
   body: Uint8Array,
   options: splitSequence.Options,
 ): splitSequence.Result {
-  const { maxItems } = options
+  const { maxItems, tooMany } = options
   const items: (SignedBatch | Problem)[] = []
   for (let at = 0; at < body.length; ) {
-    if (items.length === maxItems)
-      return { ok: false, problem: toProblem('body-too-large', `More than ${maxItems} batches.`) }
+    if (items.length === maxItems) return { ok: false, problem: tooMany }
     try {
       const { batch, end } = readBatch(body, at)
       items.push(batch)
@@ -41,7 +40,11 @@ export function splitSequence(
 }
 
 export declare namespace splitSequence {
-  type Options = { maxItems: number }
+  type Options = {
+    maxItems: number
+    /** What is said of bytes after the last item. */
+    tooMany: Problem
+  }
   type Result = { ok: true; items: (SignedBatch | Problem)[] } | { ok: false; problem: Problem }
 }
 

@@ -24,6 +24,23 @@ export function openDatabase(path: string): Database.Database {
   return database
 }
 
+/**
+ * Closes a file and lets go of it at once. The library frees a connection only
+ * when its statements have been garbage collected, so the lock must be given
+ * up by hand, which needs the write-ahead log to be gone.
+ */
+export function closeDatabase(database: Database.Database): void {
+  if (!database.open) return
+  try {
+    database.pragma('journal_mode = DELETE')
+    database.pragma('locking_mode = NORMAL')
+    // The mode changes with the next access.
+    database.prepare('SELECT count(*) FROM sqlite_schema').get([])
+  } finally {
+    database.close()
+  }
+}
+
 /** Whether an error says that another process holds the file. */
 export function isBusy(error: unknown): boolean {
   return error instanceof Error && (error as { code?: string }).code === 'SQLITE_BUSY'

@@ -1,7 +1,13 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DataDirectoryError } from '../errors.js'
-import { type Database, openDatabase, prepareInsert, transaction } from './openDatabase.js'
+import {
+  closeDatabase,
+  type Database,
+  openDatabase,
+  prepareInsert,
+  transaction,
+} from './openDatabase.js'
 
 /** Milliseconds of one file: a UTC day of arrival. */
 export const dayMs = 86_400_000
@@ -57,14 +63,15 @@ export function openRowFiles(directory: string): RowFiles {
     open.set(day, file)
     if (open.size > maxOpenFiles) {
       const [oldest, handle] = open.entries().next().value as [number, DayFile]
-      handle.database.close()
+      closeDatabase(handle.database)
       open.delete(oldest)
     }
     return file
   }
 
   function remove(day: number) {
-    open.get(day)?.database.close()
+    const file = open.get(day)
+    if (file) closeDatabase(file.database)
     open.delete(day)
     for (const suffix of ['', '-wal', '-shm', '-journal'])
       rmSync(path(day) + suffix, { force: true })
@@ -142,7 +149,7 @@ export function openRowFiles(directory: string): RowFiles {
       }
     },
     close() {
-      for (const file of open.values()) file.database.close()
+      for (const file of open.values()) closeDatabase(file.database)
       open.clear()
     },
   }

@@ -1,8 +1,15 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Algorithm, toHex } from '@machinefi/core'
+import { type Algorithm, equalBytes, toHex } from '@machinefi/core'
 import { DataDirectoryError } from '../errors.js'
-import { type Database, isBusy, openDatabase, prepareInsert, transaction } from './openDatabase.js'
+import {
+  closeDatabase,
+  type Database,
+  isBusy,
+  openDatabase,
+  prepareInsert,
+  transaction,
+} from './openDatabase.js'
 import { dayMs, openRowFiles, type RowFiles, syncDirectory } from './openRowFiles.js'
 
 /**
@@ -36,25 +43,22 @@ export function openStore(options: openStore.Options): Store {
   const files = new Map<number, RowFiles>()
   const close = () => {
     for (const file of files.values()) file.close()
-    db.close()
+    closeDatabase(db)
   }
 
   try {
     db.exec(tables)
     syncDirectory(directory)
     claim()
-    const networks = new Map<number, Uint8Array>()
-    for (const id of ids) networks.set(numberOf(id), id)
-    for (const [number, id] of db.prepare('SELECT number, id FROM networks').raw().all([]) as [
-      number,
-      Uint8Array,
-    ][])
-      if (!networks.has(number))
+    const held = db.prepare('SELECT id FROM networks').raw().all([]) as [Uint8Array][]
+    for (const [id] of held)
+      if (!ids.some((configured) => equalBytes(configured, id)))
         throw new DataDirectoryError('The data directory holds a network that is not configured.', {
           kind: 'input',
           metaMessages: [`Network: ${toHex(id)}`, `Directory: ${directory}`],
         })
-    for (const [number, id] of networks) {
+    for (const id of ids) {
+      const number = numberOf(id)
       const rows = openRowFiles(join(directory, 'rows', toHex(id).slice(2)))
       files.set(number, rows)
       const days = new Map<number, number>()

@@ -1,0 +1,114 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fromHex, type Signer } from '@machinefi/core'
+import { type Node, type NodeOptions, startNode } from '../src/createNode.js'
+import type { Outcome } from '../src/ingest/createPipeline.js'
+import {
+  createFakeChain,
+  createSigner,
+  type FakeChain,
+  signSteps,
+  walker,
+} from './createFakeChain.js'
+
+export const minuteMs = 60_000
+export const hourMs = 60 * minuteMs
+export const dayMs = 24 * hourMs
+
+/** A node on a chain in memory, in a directory of its own, that can be closed and opened again. */
+export async function createTestNode(options: createTestNode.Options = {}): Promise<TestNode> {
+  const { devices = 1, limits, ...rest } = options
+  const directory = mkdtempSync(join(tmpdir(), 'stream-'))
+  const chain = options.chain ?? createFakeChain(rest)
+  const signers = Array.from({ length: devices }, () => createSigner())
+  for (const signer of signers) chain.join(signer)
+  const logSigner = createSigner()
+  const errors: unknown[] = []
+  const open = (changes: Changes = {}) =>
+    startNode({
+      chains: [chain],
+      clock: () => test.now,
+      dataDir: directory,
+      limits: { commitDelayMs: 1, ...limits },
+      logSigner,
+      networks: [{ ...chain.network, schemas: [walker] }],
+      onError: (error) => errors.push(error),
+      ...changes,
+    })
+  const test: TestNode = {
+    chain,
+    directory,
+    errors,
+    id: fromHex(chain.network.id),
+    logSigner,
+    node: undefined as never,
+    now: chain.time + hourMs,
+    open,
+    signers,
+    sign: ({ device = 0, seq = 0, start = chain.time, steps, signer, network }) =>
+      signSteps({
+        network: network ?? test.id,
+        seq,
+        signer: signer ?? signers[device]!,
+        start,
+        ...(steps ? { steps } : {}),
+      }),
+    async ingest(...batches) {
+      return test.node.ingest(
+        chain.network.id,
+        batches.map((batch) => ('bytes' in batch ? batch.bytes : batch)),
+      )
+    },
+    async reopen(changes) {
+      await test.node.close()
+      test.node = await open(changes)
+    },
+    moveTo(time) {
+      test.now = time
+      chain.time = time
+    },
+    async [Symbol.asyncDispose]() {
+      await test.node.close()
+      rmSync(directory, { force: true, recursive: true })
+    },
+  }
+  test.node = await open()
+  return test
+}
+
+export declare namespace createTestNode {
+  type Options = createFakeChain.Options & {
+    chain?: FakeChain
+    devices?: number
+    limits?: NodeOptions['limits']
+  }
+}
+
+type Changes = Partial<NodeOptions & { chains: readonly FakeChain[] }>
+
+export type TestNode = AsyncDisposable & {
+  chain: FakeChain
+  directory: string
+  errors: unknown[]
+  /** Network id. */
+  id: Uint8Array
+  logSigner: Signer
+  node: Node
+  /** The node's clock. */
+  now: number
+  open(changes?: Changes): Promise<Node>
+  signers: Signer[]
+  sign(options: {
+    device?: number
+    network?: Uint8Array
+    seq?: number
+    signer?: Signer
+    start?: number
+    steps?: readonly number[]
+  }): ReturnType<typeof signSteps>
+  ingest(...batches: (Uint8Array | { bytes: Uint8Array })[]): Promise<Outcome[]>
+  reopen(changes?: Changes): Promise<void>
+  /** Sets both clocks. */
+  moveTo(time: number): void
+}
