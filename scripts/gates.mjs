@@ -7,7 +7,7 @@ import { bootstrap, root } from './bootstrap.mjs'
 // npm run gates -- knip size  the named ones
 const gates = {
   /** Formatting, lint rules, import order. */
-  lint: () => tool('@biomejs/biome/bin/biome', ['ci', '--error-on-warnings', '.']),
+  lint: () => tool('@biomejs/biome/bin/biome', ['ci', '--error-on-warnings', '--colors=off', '.']),
 
   /** Files, exports and dependencies that nothing uses, and imports that nothing declares. */
   knip: () => tool('knip/bin/knip.js', ['--no-progress']),
