@@ -4,18 +4,6 @@ import { formatError, toExitCode } from './output/formatError.js'
 
 const version = '0.1.0'
 
-/** Options of commands that ask a node. */
-const nodeOption = () =>
-  new Option('--node <url>', 'stream node').env('MACHINEFI_NODE').default('http://127.0.0.1:4270')
-/** Options of commands that ask a chain. */
-const rpcOption = () =>
-  new Option('--rpc <url>', 'JSON-RPC endpoint of the chain')
-    .env('MACHINEFI_RPC')
-    .default('http://127.0.0.1:8545')
-const networkOption = () =>
-  new Option('--network <id>', 'network id; the node’s only one by default').env(
-    'MACHINEFI_NETWORK',
-  )
 const accountOption = () =>
   new Option(
     '--account <file>',
@@ -54,6 +42,30 @@ function define(context: Context): Command {
       writeErr: (text) => context.stderr.write(text),
       writeOut: (text) => context.stdout.write(text),
     })
+  /** Options of commands that ask a node. */
+  const nodeOption = () =>
+    fromEnvironment('--node <url>', 'stream node', 'MACHINEFI_NODE', 'http://127.0.0.1:4270')
+  /** Options of commands that ask a chain. */
+  const rpcOption = () =>
+    fromEnvironment(
+      '--rpc <url>',
+      'JSON-RPC endpoint of the chain',
+      'MACHINEFI_RPC',
+      'http://127.0.0.1:8545',
+    )
+  const networkOption = () =>
+    fromEnvironment('--network <id>', 'network id', 'MACHINEFI_NETWORK', undefined)
+  /** An option whose default is of the context's environment: commander would ask the process's. */
+  const fromEnvironment = (
+    flags: string,
+    description: string,
+    variable: string,
+    otherwise: string | undefined,
+  ) =>
+    new Option(flags, description).default(
+      context.env[variable] ?? otherwise,
+      `${variable}, else ${otherwise ?? 'the node’s only one'}`,
+    )
   const examples = (...lines: string[]) =>
     `\nExamples:\n${lines.map((line) => `  $ machinefi ${line}`).join('\n')}`
   /** A command whose options and output follow the same rules as all others. */

@@ -13,7 +13,7 @@ import {
 } from 'viem'
 import { getChainId } from 'viem/actions'
 import type { Context } from '../context.js'
-import { openAccount } from './openAccount.js'
+import { developmentChainId, openAccount } from './openAccount.js'
 
 /** A client of a chain that was only named by its URL. */
 export function createChainClient(parameters: createChainClient.Parameters): ChainClient {
@@ -63,7 +63,9 @@ export async function openChain(
     throw new ChainUnreachableError(rpc, cause)
   }
   const account = await openAccount(options.account, chainId, context)
-  return createChainClient({ account, chainId, url: rpc })
+  // A development chain mines at once; elsewhere viem's own interval is kind to public endpoints.
+  const pollingInterval = chainId === developmentChainId ? 50 : undefined
+  return createChainClient({ account, chainId, pollingInterval, url: rpc })
 }
 
 export class ChainUnreachableError extends BaseError {

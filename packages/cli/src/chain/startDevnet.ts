@@ -13,7 +13,7 @@ import {
 import { toHex } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import { encodeMetricParams, type Metric } from '@machinefi/proof'
-import { createNode, type Node, type SettledEpoch } from '@machinefi/stream'
+import { createNode, type Node, type NodeLimits, type SettledEpoch } from '@machinefi/stream'
 import { type Schema, schemaHash } from '@machinefi/telemetry'
 import { type ChainClient, createChainClient } from './createChainClient.js'
 import { developmentAccount } from './openAccount.js'
@@ -99,6 +99,7 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
       clock,
       dataDir,
       deployment,
+      limits: options.limits,
       logSigner,
       networks: [{ ...network, fromBlock: receipt.blockNumber, schemas: [schema] }],
       onEpoch: options.onEpoch,
@@ -120,9 +121,10 @@ export declare namespace startDevnet {
     clock?: () => number
     /** A temporary folder by default. */
     dataDir?: string
+    limits?: Partial<NodeLimits> | undefined
     metric: Metric
     onEpoch?: (epoch: SettledEpoch) => void
-    onError?: (error: unknown) => void
+    onError?: ((error: unknown) => void) | undefined
     onStep?: (step: string) => void
     policy: { cap: bigint; rate: bigint; threshold: bigint }
     port?: number

@@ -53,6 +53,10 @@ export async function demo(options: Options, context: Context): Promise<void> {
             ? `${step} …`
             : `${step} ${window}: ${readings} readings, ${batches} batches (${Math.round(share * 100)} %)`,
         ),
+      onStep: (topic, text) => {
+        progress.clear()
+        if (!options.json) context.stderr.write(`${topic.padEnd(12)} ${text}\n`)
+      },
       onReport: async (report, { anvil, network, url }) => {
         progress.clear()
         context.stdout.write(options.json ? `${formatJson(report)}\n` : formatReport(report))

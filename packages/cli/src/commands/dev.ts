@@ -59,12 +59,15 @@ export async function dev(options: Options, context: Context): Promise<void> {
     },
     windowMs,
   })
+  let ticking: NodeJS.Timeout | undefined
   try {
     const { anvil, deployment, network, node, url } = devnet
     node.start({ everyMs: 1_000 })
-    // Time goes on where nobody sends a transaction: windows end and become final.
-    await anvil.request('evm_setIntervalMining', [1])
-    const accounts = [0, 1, 2, 3].map((index) => developmentAccount(index).address)
+    // Transactions are mined at once; beside them time goes on, so that windows end and become final.
+    ticking = setInterval(() => {
+      anvil.request('evm_mine').catch((error) => context.stderr.write(`${formatError(error)}\n`))
+    }, 1_000)
+    const accounts = [0, 1, 2, 3].map((index) => developmentAccount(index).address.toLowerCase())
     if (options.networkFile !== undefined)
       await writeNetworkFile(
         options.networkFile,
@@ -87,6 +90,7 @@ export async function dev(options: Options, context: Context): Promise<void> {
     })
     context.stderr.write('stopping …\n')
   } finally {
+    clearInterval(ticking)
     await devnet.close()
   }
 }

@@ -67,7 +67,8 @@ const challengeSeconds = 600
  * for the wall clock, and nothing but the clock is simulated.
  */
 export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
-  const { metric, onProgress = () => {}, policy, readings, schema, signal, windowMs } = options
+  const { metric, onProgress = () => {}, onStep = () => {}, policy, readings } = options
+  const { schema, signal, windowMs } = options
   const started = performance.now()
   const { measure, phases } = createStopwatch()
 
@@ -97,6 +98,8 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
   const devices: Device[] = []
   try {
     const { anvil, client, network, node, url } = devnet
+    onStep('chain', `${anvil.url}, contracts deployed`)
+    onStep('node', `${url}/networks/${network.id}`)
     const setTime = async (time: number) => {
       now = time
       await anvil.request('evm_setNextBlockTimestamp', [Math.floor(time / 1000)])
@@ -106,11 +109,12 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
     onProgress({ step: `registering ${readings.devices.length} devices` })
     const fleet = readings.devices.map((name) => ({
       name,
-      owner: createAccount().address,
+      owner: createAccount().address.toLowerCase() as Address,
       signer: createSoftwareSigner(),
     }))
     const registerGas = await measure('register', () => registerFleet(devnet, fleet, now))
     await node.refresh()
+    onStep('fleet', `${fleet.length} devices registered and joined, each with an owner of its own`)
 
     let wireBytes = 0
     let batches = 0
@@ -140,7 +144,11 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
     const closeWindow = (end: number) =>
       measure('settle', async () => {
         await setTime(end + graceSeconds * 1000)
-        await node.settle()
+        for (const { ledgerTotal, size, window } of await node.settle())
+          onStep(
+            formatWindow(window, windowMs),
+            `${size} batches in the log, posted: ${ledgerTotal} earned by the fleet so far`,
+          )
       })
 
     const names = schema.fields.map((field) => field.name)
@@ -172,7 +180,7 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
           step: 'streaming',
           window: formatWindow(Math.floor(time / windowMs), windowMs),
         })
-        if (options.attacks && attacks.length === 0 && captured !== undefined)
+        if (options.attacks && attacks.length === 0 && captured !== undefined) {
           attacks = await tryAttacks({
             captured,
             member: (fleet[0] as Walker).signer,
@@ -180,6 +188,12 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
             schema,
             url,
           })
+          const refused = attacks.filter(({ refused }) => refused).length
+          onStep(
+            'attack',
+            `${refused} of ${attacks.length} tries refused, ${attacks.filter(({ counted }) => counted).length} counted`,
+          )
+        }
       }
       now = Math.max(now, time)
       const record: Record<string, number | null> = {}
@@ -204,6 +218,7 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
       if (window !== last.window) throw new DemoError(`Window ${last.window} is not final.`)
       return redeemFleet(devnet, window)
     })
+    onStep('redeem', `${redeemed.amount} tokens minted to the owners`)
     const claims = await readClaims(devnet, fleet, epochs)
     const readToken = (functionName: 'balanceOf' | 'totalSupply', args: readonly Address[]) =>
       client.readContract({
@@ -254,7 +269,10 @@ export declare namespace runDemo {
     /** Whether someone attacks meanwhile. */
     attacks: boolean
     metric: Metric
+    /** What is going on just now. */
     onProgress?: ((progress: Progress) => void) | undefined
+    /** What is done. */
+    onStep?: ((topic: string, text: string) => void) | undefined
     /** Called with the report while chain and node still run. */
     onReport?: ((report: DemoReport, devnet: Devnet) => Promise<void>) | undefined
     policy: { cap: bigint; rate: bigint; threshold: bigint }

@@ -72,17 +72,13 @@ export async function tryAttacks(options: tryAttacks.Options): Promise<Attack[]>
       headers: { 'content-type': 'application/cose' },
       method: 'POST',
     })
-    const problem = response.ok
-      ? undefined
-      : ((await response.json()) as { detail?: string; title: string })
+    const problem = response.ok ? undefined : ((await response.json()) as { title: string })
     if (response.ok) await response.arrayBuffer()
     const counted = (await readSize(options)) !== before
     results.push({
       counted,
       name,
-      reason: problem
-        ? `${problem.title}${problem.detail ? `: ${problem.detail}` : ''}`
-        : 'already in the log: its first receipt again, counted once',
+      reason: problem ? problem.title : 'already in the log: its first receipt again, counted once',
       refused: !response.ok,
       status: response.status,
     })

@@ -45,7 +45,7 @@ export async function registerDevice(
   const did = formatDid(publicKeyToAddress(signer.publicKey))
   const facts = {
     did,
-    owner,
+    owner: owner.toLowerCase(),
     network: options.join ? network.id : null,
     transaction: result?.hash,
     gasUsed: result?.receipt.gasUsed,

@@ -1,0 +1,63 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import type { DemoReport } from '../src/demo/runDemo.js'
+import { runCli } from './runCli.js'
+
+test('default: a simulated fleet, attacked and paid', { timeout: 120_000 }, async () => {
+  const { code, stderr, stdout } = await runCli(['demo', '--devices', '4', '--days', '2', '--json'])
+  expect(stderr).toBe('')
+  expect(code).toBe(0)
+  const report: DemoReport = JSON.parse(stdout)
+  expect([report.devices, report.readings, report.claims.length]).toEqual([4, 4 * 2 * 1440, 8])
+  const rewards = report.claims.map(({ reward }) => reward)
+  expect(rewards.some((reward) => reward === 0)).toBe(true)
+  expect(rewards.some((reward) => reward > 0)).toBe(true)
+  for (const { reward, value } of report.claims) expect(reward).toBe(value < 10_000 ? 0 : value)
+  const minted = rewards.reduce((sum, reward) => sum + reward, 0)
+  expect([report.minted, report.totalSupply]).toEqual([minted, minted])
+  for (const { balance, owner } of report.balances)
+    expect(balance).toBe(
+      report.claims.reduce((sum, claim) => sum + (claim.owner === owner ? claim.reward : 0), 0),
+    )
+  expect(report.attacks.map(({ counted, name, status }) => [name, status, counted])).toEqual([
+    ['raise the steps of a batch', 422, false],
+    ['raise the steps and mend the hash', 403, false],
+    ['send a batch again', 200, false],
+    ['sign with a key that is not registered', 403, false],
+    ['bring a batch of another network', 403, false],
+  ])
+})
+
+test('behavior: for a person, a table', { timeout: 120_000 }, async () => {
+  const { code, stderr, stdout } = await runCli(['demo', '--devices', '2', '--days', '1'])
+  expect(code).toBe(0)
+  expect(stderr).toContain('5 tries refused, 0 counted')
+  for (const text of ['walker-1', 'walker-2', 'bytes, ', 'gas', 'An attacker tried to'])
+    expect(stdout).toContain(text)
+})
+
+const data = new URL('../../../../shared/data/fitbit/', import.meta.url)
+const minutes = fileURLToPath(new URL('minute-steps.csv.gz', data))
+
+describe.skipIf(!existsSync(minutes))('865,980 recorded minutes', () => {
+  test('default: every day is what the trackers counted', { timeout: 600_000 }, async () => {
+    const { code, stderr, stdout } = await runCli(['demo', '--csv', minutes, '--json'])
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    const report: DemoReport = JSON.parse(stdout)
+    expect([report.devices, report.readings, report.batches]).toEqual([21, 865_980, 14_433])
+    const days = readFileSync(new URL('daily-steps.csv', data), 'utf8').trim().split('\n').slice(1)
+    const expected = days.map((line) => {
+      const [device, day, sum] = line.split(',')
+      return `${device} ${day} ${sum}`
+    })
+    const actual = report.claims.map(({ device, value, window }) => `${device} ${window} ${value}`)
+    expect(actual.sort()).toEqual(expected.sort())
+    expect(actual).toHaveLength(611)
+    expect(report.claims.filter(({ reward }) => reward > 0)).toHaveLength(223)
+    const rewards = report.claims.reduce((sum, { reward }) => sum + reward, 0)
+    expect([report.minted, report.totalSupply]).toEqual([rewards, rewards])
+    expect(report.wireBytes / report.readings).toBeLessThan(8)
+  })
+})

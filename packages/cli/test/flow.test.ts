@@ -1,0 +1,183 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runCli, startCli } from './runCli.js'
+
+/** Asks again until the answer will do: windows end and become final in their own time. */
+async function poll<value>(ask: () => Promise<value | undefined>): Promise<value> {
+  const until = Date.now() + 60_000
+  for (;;) {
+    const answer = await ask()
+    if (answer !== undefined) return answer
+    if (Date.now() > until) throw new Error('it never came')
+    await new Promise((resolve) => setTimeout(resolve, 250))
+  }
+}
+
+describe('a developer’s afternoon', { timeout: 120_000 }, () => {
+  let cwd: string
+  let dev: ReturnType<typeof startCli>
+  let facts: { accounts: string[]; id: string; node: string; rpc: string; windowMs: number }
+  let env: Record<string, string>
+  let did: string
+  const cli = (...argv: string[]) => runCli(argv, { cwd, env })
+  const json = async (...argv: string[]) => {
+    const { code, stderr, stdout } = await cli(...argv, '--json')
+    if (code !== 0) throw new Error(`${argv.join(' ')}: exit ${code}\n${stderr}`)
+    return JSON.parse(stdout)
+  }
+
+  beforeAll(async () => {
+    cwd = mkdtempSync(join(tmpdir(), 'machinefi-flow-'))
+    dev = startCli(
+      ['dev', '--json', '--port', '0', '--rpc-port', '0', '--window', '4s', '--challenge', '2s'],
+      { cwd },
+    )
+    await dev.until('\n')
+    facts = JSON.parse(dev.stdout())
+    env = { MACHINEFI_NODE: facts.node, MACHINEFI_RPC: facts.rpc }
+  }, 60_000)
+
+  afterAll(async () => {
+    dev.stop()
+    expect(await dev.exit).toBe(0)
+    rmSync(cwd, { force: true, recursive: true })
+  }, 60_000)
+
+  /** Readings of the last seconds, one a second. */
+  const writeCsv = (name: string, seconds: number) => {
+    const last = Math.floor(Date.now() / 1000)
+    const lines = Array.from({ length: seconds }, (_, i) => `${last - seconds + i},${10 + (i % 3)}`)
+    writeFileSync(join(cwd, name), `time,steps\n${lines.join('\n')}\n`)
+  }
+
+  test('device create, show, register', async () => {
+    const { code, stderr, stdout } = await cli('device', 'create', 'walker.key')
+    expect(code).toBe(0)
+    expect(stderr).toContain('machinefi device register walker.key')
+    did = stdout.trim()
+    expect(did).toMatch(/^did:io:0x[0-9a-f]{40}$/)
+    expect(statSync(join(cwd, 'walker.key')).mode & 0o777).toBe(0o600)
+    expect((await cli('device', 'create', 'walker.key')).code).toBe(2)
+    const shown = await json('device', 'show', 'walker.key')
+    expect(shown.did).toBe(did)
+    expect(Object.values(shown).join()).not.toContain('PRIVATE')
+
+    const registered = await json('device', 'register', 'walker.key')
+    expect(registered).toMatchObject({ did, network: facts.id, owner: facts.accounts[0] })
+    const again = await cli('device', 'register', 'walker.key')
+    expect(again.code).toBe(5)
+    // Its membership is on the chain; the node sees it with the next block it reads.
+    const member = await poll(async () => {
+      const { code, stdout } = await cli('device', 'show', did, '--json')
+      return code === 0 ? JSON.parse(stdout) : undefined
+    })
+    expect(member).toMatchObject({ did, member: { slot: 0 }, nextSeq: 0 })
+  })
+
+  test('batch inspect, verify', async () => {
+    writeCsv('file.csv', 65)
+    await json('device', 'create', 'other.key')
+    const args = ['replay', 'file.csv', '--key', 'other.key', '--out', 'batches.cborseq']
+    const signed = await json(...args)
+    expect(signed.readings).toBe(65)
+    expect((await cli(...args)).code).not.toBe(0)
+    const inspected = await cli('batch', 'inspect', 'batches.cborseq', '--json')
+    const batches = inspected.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(batches).toHaveLength(signed.batches)
+    expect(batches.map(({ seq }) => seq)).toEqual(batches.map((_, i) => i))
+    expect(batches[1]).toMatchObject({ did: signed.did, schema: 1, tickMs: 1000 })
+    expect((await cli('batch', 'inspect', 'batches.cborseq')).stdout).toContain('bytes a row')
+
+    const { publicKey } = await json('device', 'show', 'other.key')
+    const verify = ['batch', 'verify', 'batches.cborseq', '--public-key', publicKey]
+    expect((await cli(...verify)).code).toBe(0)
+    const offline = [
+      '--network',
+      facts.id,
+      '--fields',
+      '1',
+      '--tick',
+      '1s',
+      '--node',
+      'http://127.0.0.1:1',
+    ]
+    expect((await cli(...verify, ...offline)).code).toBe(0)
+    const foreign = [...offline]
+    foreign[1] = `0x${'00'.repeat(32)}`
+    const refused = await cli(...verify, ...foreign)
+    expect(refused.code).toBe(3)
+    expect(refused.stdout).toContain('signature')
+  })
+
+  test('replay, epoch list, claim show, verify, redeem', async () => {
+    // A window pays who joined before it began.
+    const { member } = await json('device', 'show', did)
+    const { windowMs } = facts
+    const first = (Math.floor(member.joinedAt / windowMs) + 1) * windowMs
+    await poll(async () => (Date.now() > first + 1_500 ? true : undefined))
+    writeCsv('walk.csv', 1)
+    const replayed = await json('replay', 'walk.csv', '--key', 'walker.key')
+    expect(replayed).toMatchObject({ batches: 1, did, readings: 1 })
+
+    const [claim] = await poll(async () => {
+      const claims = await json('claim', 'show', did)
+      const rewarded = claims.filter((claim: { reward: string }) => claim.reward !== '0')
+      return rewarded.length > 0 ? rewarded : undefined
+    })
+    expect(claim).toMatchObject({ paid: true, reward: '10', steps: 1, value: '10' })
+    const epochs = await json('epoch', 'list')
+    expect(epochs.map(({ window }: { window: number }) => window)).toContain(claim.window)
+    expect((await cli('epoch', 'list')).stdout).toContain(claim.name)
+    expect((await cli('claim', 'show', did, '--window', claim.name)).stdout).toContain('10')
+
+    await json('epoch', 'show', `${claim.window}`, '--out', 'epoch.bundle')
+    const verified = await json('claim', 'verify', 'epoch.bundle', '--device', did, '--check-chain')
+    expect(verified).toMatchObject({ claims: [{ did, reward: '10', value: '10' }], ok: true })
+    const bytes = readFileSync(join(cwd, 'epoch.bundle'))
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1
+    writeFileSync(join(cwd, 'bent.bundle'), bytes)
+    const bent = await cli('claim', 'verify', 'bent.bundle')
+    expect(bent.code).toBe(3)
+    expect(bent.stderr).toContain('Does not check out at')
+
+    const redeemed = await poll(async () => {
+      const { code, stdout } = await cli('claim', 'redeem', did, '--json')
+      const result = code === 0 ? JSON.parse(stdout) : undefined
+      return result?.amount === '10' ? result : undefined
+    })
+    expect(redeemed.redeemed).toMatchObject([{ amount: '10', owner: facts.accounts[0] }])
+    expect((await json('claim', 'redeem', did)).amount).toBe('0')
+  })
+
+  test('network create, node start', async () => {
+    const create = [
+      ...['network', 'create', '--name', 'Weather', '--symbol', 'WX', '--out', 'weather.json'],
+      ...['--deployment', 'deployment.json', '--schema', 'temperature:Cel:2'],
+      ...['--metric', 'coverage(1s)', '--window', '4s', '--grace', '1s', '--challenge', '2s'],
+    ]
+    const network = await json(...create)
+    expect((await cli(...create)).code).toBe(2)
+    const start = ['node', 'start', '--network', 'weather.json', '--data', 'node', '--port', '0']
+    const unbonded = await cli(...start, '--log-key', 'log.key')
+    expect(unbonded.code).toBe(5)
+    expect(unbonded.stderr).toContain('--bond')
+    const node = startCli([...start, '--log-key', 'log.key', '--bond', '--json'], { cwd, env })
+    await node.until('\n')
+    const { url } = JSON.parse(node.stdout())
+    const served = await (await fetch(`${url}/networks/${network.id}`)).json()
+    expect(served).toMatchObject({ id: network.id, metric: { type: 'coverage' }, size: 0 })
+    expect((await fetch(`${url}/health`)).status).toBe(200)
+    node.stop()
+    expect(await node.exit).toBe(0)
+    // The same directory again: it is this network's, and its lock is free.
+    const again = startCli([...start, '--log-key', 'log.key', '--json'], { cwd, env })
+    await again.until('\n')
+    again.stop()
+    expect(await again.exit).toBe(0)
+  })
+})

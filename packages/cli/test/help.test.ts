@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest'
+import { runCli } from './runCli.js'
+
+const commands = [
+  '',
+  'demo',
+  'dev',
+  'device',
+  'device create',
+  'device show',
+  'device register',
+  'batch',
+  'batch inspect',
+  'batch verify',
+  'replay',
+  'node start',
+  'network create',
+  'epoch list',
+  'epoch show',
+  'claim show',
+  'claim redeem',
+  'claim verify',
+]
+
+describe('help', () => {
+  test.each(commands)('machinefi %s --help', async (command) => {
+    const { code, stderr, stdout } = await runCli([...command.split(' ').filter(Boolean), '--help'])
+    expect(code).toBe(0)
+    expect(stderr).toBe('')
+    expect(stdout).toMatchSnapshot()
+  })
+})
+
+describe('error', () => {
+  test.each([
+    [['fly'], 2],
+    [['demo', '--wings'], 2],
+    [['device', 'create'], 2],
+    [['demo', '--devices', 'many'], 2],
+    [['demo', '--days', '0'], 2],
+    [['demo', '--csv', 'absent.csv'], 2],
+    [['demo', '--metric', 'sum(sheep)'], 2],
+    [['demo', '--metric', 'median(steps)'], 2],
+    [['demo', '--metric', 'steps'], 2],
+    [['demo', '--metric', 'coverage(10)'], 2],
+    [['device', 'show', 'did:io:0x12', '--node', 'http://127.0.0.1:1'], 2],
+    [['device', 'show', `did:io:0x${'12'.repeat(20)}`, '--node', 'http://127.0.0.1:1'], 4],
+    [['epoch', 'list', '--node', 'http://127.0.0.1:1'], 4],
+    [['batch', 'inspect', 'absent.cose'], 2],
+    [['batch', 'inspect', '-'], 2],
+    [['claim', 'verify', 'absent.bundle'], 2],
+    [['network', 'create', '--out', 'x', '--name', 'x', '--symbol', 'x', '--schema', 'steps'], 2],
+    [['network', 'create', '--out', 'x', '--name', 'x', '--symbol', 'x', '--window', 'day'], 2],
+    [
+      [
+        'network',
+        'create',
+        '--out',
+        'x',
+        '--name',
+        'x',
+        '--symbol',
+        'x',
+        '--rpc',
+        'http://127.0.0.1:1',
+      ],
+      4,
+    ],
+    [['node', 'start', '--data', 'x', '--network', 'absent.json', '--log-key', 'x'], 2],
+  ] as [string[], number][])('%j: %d', async (argv, expected) => {
+    const { code, stderr, stdout } = await runCli(argv)
+    expect(stdout).toBe('')
+    expect(stderr.replaceAll(/\/tmp\/[^\s:,]*/g, 'FILE')).toMatchSnapshot()
+    expect(code).toBe(expected)
+  })
+
+  test('behavior: --json errors are JSON', async () => {
+    const { code, stderr } = await runCli(['demo', '--json', '--devices', '0'])
+    expect(code).toBe(2)
+    expect(JSON.parse(stderr)).toEqual({
+      error: {
+        details: ['A whole number from 1 to 1000 is needed.'],
+        kind: 'input',
+        message: '--devices is "0".',
+        name: 'InvalidOptionError',
+      },
+    })
+  })
+})
