@@ -1,3 +1,4 @@
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { bootstrap, root } from './bootstrap.mjs'
@@ -5,13 +6,20 @@ import { bootstrap, root } from './bootstrap.mjs'
 await bootstrap()
 
 const { build } = await import('esbuild')
-const entry = join(root, 'test/bench/run.ts')
-const outfile = join(root, 'node_modules/.cache/machinefi/bench.mjs')
+const source = join(root, 'test/bench')
+const outdir = join(root, 'node_modules/.cache/machinefi/bench')
+const processes = readdirSync(join(source, 'processes')).filter((name) => name.endsWith('.ts'))
 
+rmSync(outdir, { recursive: true, force: true })
 // Only the benchmark itself is compiled: what it measures are the built packages.
 await build({
-  entryPoints: [entry],
-  outfile,
+  entryPoints: [
+    join(source, 'run.ts'),
+    ...processes.map((name) => join(source, 'processes', name)),
+  ],
+  outdir,
+  entryNames: '[name]',
+  outExtension: { '.js': '.mjs' },
   bundle: true,
   format: 'esm',
   platform: 'node',
@@ -19,6 +27,5 @@ await build({
   packages: 'external',
   sourcemap: 'inline',
   logLevel: 'warning',
-  define: { 'import.meta.url': JSON.stringify(pathToFileURL(entry).href) },
 })
-await import(pathToFileURL(outfile).href)
+await import(pathToFileURL(join(outdir, 'run.mjs')).href)
