@@ -1,11 +1,13 @@
-import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { createHash, createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
 import type { verifySignature as types } from '../signature.js'
 
 /** SHA-256 of the parts one after the other (FIPS 180-4): 32 bytes. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest()
+  // Without an object to collect parts in, a short hash costs half.
+  if (parts.length === 1) return hash('sha256', parts[0] as Uint8Array, 'buffer')
+  const all = createHash('sha256')
+  for (const part of parts) all.update(part)
+  return all.digest()
 }
 
 /**

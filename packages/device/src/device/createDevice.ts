@@ -132,7 +132,7 @@ export function createDevice<const schema extends Schema>(
   function record(values: Values<schema>, time: number | undefined, now: number): Promise<void> {
     try {
       if (state !== 'ready') throw stateError ?? new DeviceClosedError()
-      const row = toRow(schema, { ...values, time: toTick(time, now) })
+      const row = toRow(schema, values, toTick(time, now))
       const size = 1 + rowSize(row, 0)
       if (size > maxBytes) throw new RowTooLargeError(size, maxBytes)
       const appended = store.appendRow(row)
@@ -204,7 +204,8 @@ export function createDevice<const schema extends Schema>(
 
   /** One timer at a time, and none a batch: it looks again when it fires. */
   function arm() {
-    if (timer !== undefined || group === undefined || group.due === Number.POSITIVE_INFINITY) return
+    if (state !== 'ready' || timer !== undefined || group === undefined) return
+    if (group.due === Number.POSITIVE_INFINITY) return
     const delay = Math.min(Math.max(group.due - clock(), 1), 2 ** 31 - 1)
     timer = setTimeout(() => {
       timer = undefined

@@ -1,8 +1,8 @@
 import { normalizeSignature, publicKeyToAddress, type Signer, sha256 } from '@machinefi/core'
 import type { Row } from '../record/toRow.js'
 import { assertSchema, type Schema } from '../schema/defineSchema.js'
-import { decodeBatch, encodeBatch, encodeProtected, type SignedBatch } from './encodeBatch.js'
-import { encodeHeader } from './encodeHeader.js'
+import { encodeBatch, encodeProtected, type SignedBatch } from './encodeBatch.js'
+import { encodeHeader, type Header } from './encodeHeader.js'
 import { encodeRows } from './encodeRows.js'
 import { InvalidBatchError } from './errors.js'
 import { sigStructure } from './sigStructure.js'
@@ -27,19 +27,22 @@ export async function signBatch(options: signBatch.Options): Promise<SignedBatch
     )
   const start = first.time
   const records = encodeRows(rows, { tickMs: schema.tickMs, start })
-  const payload = encodeHeader({
+  const header: Header = {
     schema: schema.id,
     seq,
     start,
     span: last.time - start,
     count: rows.length,
-    recordsHash: sha256(records),
+    recordsHash: Uint8Array.from(sha256(records)),
     commitment,
-  })
-  const protectedHeader = encodeProtected(signer.algorithm, publicKeyToAddress(signer.publicKey))
+  }
+  const payload = encodeHeader(header)
+  const { algorithm } = signer
+  const { device, protectedHeader } = identify(signer)
   const message = sigStructure({ protected: protectedHeader, payload }, network)
-  const signature = normalizeSignature(await signer.sign(message), signer.algorithm)
-  return decodeBatch(encodeBatch({ protected: protectedHeader, payload, signature, records }))
+  const signature = Uint8Array.from(normalizeSignature(await signer.sign(message), algorithm))
+  const parts = { protected: protectedHeader, payload, signature, records }
+  return { bytes: encodeBatch(parts), algorithm, device, header, ...parts }
 }
 
 export declare namespace signBatch {
@@ -53,4 +56,19 @@ export declare namespace signBatch {
     /** 32 bytes, for zero-knowledge claims. */
     commitment?: Uint8Array | null | undefined
   }
+}
+
+type Identity = { readonly device: Uint8Array; readonly protectedHeader: Uint8Array }
+
+/** A signer's are the same in every batch, and Keccak outside of OpenSSL is slow. */
+const identities = /* @__PURE__ */ new WeakMap<Signer, Identity>()
+
+function identify(signer: Signer): Identity {
+  let identity = identities.get(signer)
+  if (identity === undefined) {
+    const device = publicKeyToAddress(signer.publicKey)
+    identity = { device, protectedHeader: encodeProtected(signer.algorithm, device) }
+    identities.set(signer, identity)
+  }
+  return identity
 }

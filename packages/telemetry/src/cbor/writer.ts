@@ -1,12 +1,18 @@
-/** Bytes under construction. The caller allocates enough: nothing here grows. */
+/**
+ * Bytes under construction. The caller allocates enough: nothing here grows. Small ones share
+ * their memory, so that one has to be written to its end before the next is created.
+ */
 export type Writer = { readonly bytes: Uint8Array; at: number }
 
 /** The most bytes a head takes. */
 export const maxHeadBytes = 9
 
 export function createWriter(maxBytes: number): Writer {
-  return { bytes: new Uint8Array(maxBytes), at: 0 }
+  return { bytes: maxBytes <= scratch.length ? scratch : new Uint8Array(maxBytes), at: 0 }
 }
+
+/** Allocating what an encoding could need at the most costs more than writing what it needs. */
+const scratch = /* @__PURE__ */ new Uint8Array(8192)
 
 /** The bytes written so far, in memory of their own. */
 export function writtenBytes(writer: Writer): Uint8Array {

@@ -16,27 +16,40 @@ export type TelemetryRecord<schema extends Schema = Schema> = {
 export type Row = { readonly time: number; readonly values: readonly (number | null)[] }
 
 /**
- * Turns a record into a row of scaled integers, exactly: see {@link toScaled} for the rule.
+ * Turns a record into a row of scaled integers, exactly: see {@link toScaled} for the rule. The
+ * time is the record's, unless it is given apart.
  *
  * @throws {InvalidTimeError} unless the time is an integer in 0 … 2^53 − 1 ms.
  * @throws {UnknownFieldError} if the record has a field that the schema lacks.
  * @throws {InvalidValueError} if a value does not fit its field.
  */
-export function toRow<schema extends Schema>(schema: schema, record: TelemetryRecord<schema>): Row {
-  const { time } = record
+export function toRow<schema extends Schema>(
+  schema: schema,
+  record: Values<schema>,
+  time: number,
+): Row
+export function toRow<schema extends Schema>(schema: schema, record: TelemetryRecord<schema>): Row
+export function toRow<schema extends Schema>(
+  schema: schema,
+  record: Values<schema> & { readonly time?: number },
+  time: number = record.time!,
+): Row {
   if (!Number.isSafeInteger(time) || time < 0) throw new InvalidTimeError(time)
   const given = record as { readonly [name: string]: number | string | null | undefined }
   const { fields } = schema
-  for (const name of Object.keys(given))
-    if (name !== 'time' && !fields.some((field) => field.name === name))
-      throw new UnknownFieldError(name, schema)
-  return {
-    time: time + 0,
-    values: fields.map(({ name, scale }) => {
-      const value = Object.hasOwn(given, name) ? given[name] : null
-      return value === null || value === undefined ? null : toScaled(value, scale, name)
-    }),
+  let known = Object.hasOwn(given, 'time') ? 1 : 0
+  for (let i = 0; i < fields.length; i++) if (Object.hasOwn(given, fields[i]!.name)) known++
+  if (Object.keys(given).length > known)
+    for (const name of Object.keys(given))
+      if (name !== 'time' && !fields.some((field) => field.name === name))
+        throw new UnknownFieldError(name, schema)
+  const values: (number | null)[] = []
+  for (let i = 0; i < fields.length; i++) {
+    const { name, scale } = fields[i]!
+    const value = Object.hasOwn(given, name) ? given[name] : null
+    values.push(value === null || value === undefined ? null : toScaled(value, scale, name))
   }
+  return { time: time + 0, values }
 }
 
 /**
