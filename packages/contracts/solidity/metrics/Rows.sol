@@ -16,8 +16,8 @@ library Rows {
     uint256 private constant LIMIT = 1 << 53;
 
     /// @notice Reads the rows of a batch. Never reverts, whatever the bytes are.
-    /// @return ok Whether the bytes are the canonical encoding of `header.count` rows that add up to `header.span`. If
-    /// not, the arrays mean nothing.
+    /// @return ok Whether the bytes are the canonical encoding of `header.count` rows that add up to
+    /// `header.span`. If not, the arrays mean nothing.
     /// @return times Of each row, Unix milliseconds.
     /// @return values `frame.fields` of each row, one row after the other.
     function decode(
@@ -27,109 +27,137 @@ library Rows {
     ) internal pure returns (bool ok, uint256[] memory times, int256[] memory values) {
         uint256 count = header.count;
         uint256 fields = frame.fields;
-        uint256 tickMs = frame.tickMs;
-        // The sums of uint64 below cannot overflow 256 bits, and the indexes are below rows.length.
+        // Sums of uint64 in 256 bits.
         unchecked {
-            uint256 time = header.start;
-            uint256 last = time + header.span;
-            // A row has at least one byte for its head and one per item: memory is bounded by rows.length.
+            uint256 last = uint256(header.start) + header.span;
+            // A row has at least one byte for its head and one per item: this bounds the memory.
             if (
                 last >= LIMIT || fields == 0 || fields > MAX_FIELDS || count == 0
                     || count > rows.length / (fields + 2)
-            ) {
-                return (false, times, values);
-            }
+            ) return (false, times, values);
             times = new uint256[](count);
             values = new int256[](count * fields);
-            uint256 at;
-            uint256 end;
-            assembly ("memory-safe") {
-                at := rows.offset
-                end := add(at, rows.length)
+            uint256 time;
+            (time, ok) = _readRows(rows, times, values, header.start, frame.tickMs);
+            ok = ok && time == last;
+        }
+    }
+
+    /// @notice The value at an index that is known to be below the length: saves 70 gas a row.
+    function valueAt(int256[] memory values, uint256 index) internal pure returns (int256 value) {
+        assembly ("memory-safe") {
+            value := mload(add(add(values, 0x20), shl(5, index)))
+        }
+    }
+
+    /// @dev The time at an index that is known to be below the length.
+    function timeAt(uint256[] memory times, uint256 index) internal pure returns (uint256 time) {
+        assembly ("memory-safe") {
+            time := mload(add(add(times, 0x20), shl(5, index)))
+        }
+    }
+
+    /// @dev Fills both arrays. In assembly, with one calldataload per item and no check of the bounds:
+    /// 600 gas a row less, of the 1,500 that a row costs without, and reading rows is half of an
+    /// answer. What keeps it within bounds: as many words are written as the arrays have; the cursor
+    /// only moves forward, bytes behind the end read as whatever follows, and it is at the end only if
+    /// all was read within. An item that is not canonical sends it far beyond.
+    function _readRows(
+        bytes calldata rows,
+        uint256[] memory times,
+        int256[] memory values,
+        uint256 time,
+        uint256 tickMs
+    ) private pure returns (uint256 timeOfLast, bool ok) {
+        assembly ("memory-safe") {
+            // The least argument that needs more than one, two or four bytes is 2^8, 2^16, 2^32.
+            function readItem(cursor) -> next, item {
+                let word := calldataload(cursor)
+                let head := byte(0, word)
+                // Nearly all items are integers of one or two bytes.
+                if lt(head, 24) {
+                    next := add(cursor, 1)
+                    item := head
+                    leave
+                }
+                if eq(head, 0x18) {
+                    item := byte(1, word)
+                    next := add(cursor, 2)
+                    if lt(item, 24) { next := shl(255, 1) }
+                    leave
+                }
+                if eq(head, 0xf6) {
+                    next := add(cursor, 1)
+                    item := shl(255, 1)
+                    leave
+                }
+                item := and(head, 31)
+                next := add(cursor, 1)
+                // Majors 0 and 1 are below 0x40; 28 to 31 are no lengths.
+                let bad := or(gt(head, 0x3f), gt(item, 27))
+                if gt(item, 23) {
+                    let size := shl(sub(item, 24), 1)
+                    next := add(next, size)
+                    item := shr(sub(256, shl(3, size)), shl(8, word))
+                    let least := shl(shl(2, size), 1)
+                    if eq(size, 1) { least := 24 }
+                    bad := or(bad, lt(item, least))
+                }
+                // |v| < 2^53.
+                bad := or(bad, gt(item, sub(0x1fffffffffffff, gt(head, 0x1f))))
+                if gt(head, 0x1f) { item := not(item) }
+                if bad { next := shl(255, 1) }
             }
-            (at, ok) = _isHead(at, count);
-            if (!ok) return (false, times, values);
-            uint256 head = 0x81 + fields;
-            uint256 index;
-            for (uint256 i; i < count; ++i) {
-                // Bytes beyond the end read as whatever follows, so one look at the end per row is enough.
-                if (at >= end || _byteAt(at) != head) return (false, times, values);
-                int256 item;
-                (at, item) = _readItem(at + 1);
-                // Also catches null and FAIL, which are negative. At most 2^53 × 2^32.
-                if (item < 0 || (item == 0 && i != 0)) return (false, times, values);
-                time += uint256(item) * tickMs;
-                times[i] = time;
-                for (uint256 stop = index + fields; index < stop; ++index) {
-                    (at, item) = _readItem(at);
-                    if (item == FAIL) return (false, times, values);
-                    values[index] = item;
+
+            let count := mload(times)
+            let cursor := rows.offset
+            let end := add(cursor, rows.length)
+
+            // The shortest head of an array of as many items.
+            let word := calldataload(cursor)
+            let headSize := 1
+            let head := add(0x80, count)
+            if gt(count, 23) {
+                headSize := 2
+                head := add(0x9800, count)
+            }
+            if gt(count, 0xff) {
+                headSize := 3
+                head := add(0x990000, count)
+            }
+            if gt(count, 0xffff) {
+                // More rows than 2^32 do not fit into a transaction.
+                headSize := 5
+                head := add(0x9a00000000, count)
+            }
+            ok := eq(shr(sub(256, shl(3, headSize)), word), head)
+            cursor := add(cursor, headSize)
+
+            // 0x80, one for dt, and the fields.
+            head := add(0x81, div(mload(values), count))
+            let rowSize := shl(5, sub(head, 0x81))
+            let firstTime := add(times, 0x20)
+            let lastTime := add(firstTime, shl(5, count))
+            let value := add(values, 0x20)
+            let item
+            for { let slot := firstTime } lt(slot, lastTime) { slot := add(slot, 0x20) } {
+                ok := and(ok, and(lt(cursor, end), eq(byte(0, calldataload(cursor)), head)))
+                if iszero(ok) { break }
+                cursor, item := readItem(add(cursor, 1))
+                // dt is an integer, and not 0 after the first row. Null is negative.
+                ok := iszero(or(slt(item, 0), and(iszero(item), gt(slot, firstTime))))
+                // At most 2^53 × 2^32 for each row.
+                time := add(time, mul(item, tickMs))
+                mstore(slot, time)
+                for { let rowEnd := add(value, rowSize) } lt(value, rowEnd) {
+                    value := add(value, 0x20)
+                } {
+                    cursor, item := readItem(cursor)
+                    mstore(value, item)
                 }
             }
-            ok = at == end && time == last;
-        }
-    }
-
-    /// @dev What an item that is not canonical reads as.
-    int256 private constant FAIL = type(int256).min + 1;
-
-    function _byteAt(uint256 at) private pure returns (uint256 value) {
-        assembly ("memory-safe") {
-            value := byte(0, calldataload(at))
-        }
-    }
-
-    /// @dev Whether there is the shortest head of an array of `count` items, and where it ends.
-    function _isHead(uint256 at, uint256 count) private pure returns (uint256 next, bool ok) {
-        uint256 word;
-        assembly ("memory-safe") {
-            word := calldataload(at)
-        }
-        unchecked {
-            if (count < 24) return (at + 1, word >> 248 == 0x80 + count);
-            if (count < 1 << 8) return (at + 2, word >> 240 == (0x98 << 8) + count);
-            if (count < 1 << 16) return (at + 3, word >> 232 == (0x99 << 16) + count);
-            if (count < 1 << 32) return (at + 5, word >> 216 == (0x9a << 32) + count);
-            return (at + 9, word >> 184 == (0x9b << 64) + count);
-        }
-    }
-
-    /// @dev One integer or null. In assembly, with one calldataload: this is half of the gas of an answer.
-    function _readItem(uint256 at) private pure returns (uint256 next, int256 item) {
-        assembly ("memory-safe") {
-            let word := calldataload(at)
-            let head := byte(0, word)
-            next := add(at, 1)
-            switch lt(head, 24)
-            case 1 { item := head }
-            default {
-                switch head
-                case 0xf6 { item := shl(255, 1) }
-                default {
-                    let argument := and(head, 31)
-                    // Majors 0 and 1 are below 0x40; 28 … 31 are no lengths.
-                    let ok := and(lt(head, 0x40), lt(argument, 28))
-                    if gt(argument, 23) {
-                        let size := shl(sub(argument, 24), 1) // 1, 2, 4 or 8 bytes
-                        next := add(next, size)
-                        argument := shr(sub(256, shl(3, size)), shl(8, word))
-                        // The least that needs so many: 24, 2^8, 2^16, 2^32.
-                        let least := shl(shl(2, size), 1)
-                        if eq(size, 1) { least := 24 }
-                        ok := and(ok, iszero(lt(argument, least)))
-                    }
-                    switch lt(head, 0x20)
-                    case 1 {
-                        ok := and(ok, lt(argument, 0x20000000000000)) // 2^53
-                        item := argument
-                    }
-                    default {
-                        ok := and(ok, lt(argument, 0x1fffffffffffff)) // -1 - argument > -2^53
-                        item := not(argument)
-                    }
-                    if iszero(ok) { item := add(shl(255, 1), 1) }
-                }
-            }
+            ok := and(ok, eq(cursor, end))
+            timeOfLast := time
         }
     }
 }

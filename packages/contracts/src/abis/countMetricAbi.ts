@@ -32,7 +32,7 @@ export const countMetricAbi = [
       },
       {
         "internalType": "bytes",
-        "name": "",
+        "name": "params",
         "type": "bytes"
       },
       {
@@ -64,7 +64,7 @@ export const countMetricAbi = [
           }
         ],
         "internalType": "struct IMetric.Frame",
-        "name": "",
+        "name": "frame",
         "type": "tuple"
       }
     ],
@@ -125,7 +125,7 @@ export const countMetricAbi = [
       },
       {
         "internalType": "bytes",
-        "name": "",
+        "name": "params",
         "type": "bytes"
       },
       {

@@ -32,7 +32,7 @@ export const sumMetricAbi = [
       },
       {
         "internalType": "bytes",
-        "name": "",
+        "name": "params",
         "type": "bytes"
       },
       {
@@ -64,7 +64,7 @@ export const sumMetricAbi = [
           }
         ],
         "internalType": "struct IMetric.Frame",
-        "name": "",
+        "name": "frame",
         "type": "tuple"
       }
     ],
