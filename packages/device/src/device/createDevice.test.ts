@@ -284,6 +284,22 @@ describe('cutting', () => {
       vi.useRealTimers()
     }
   })
+
+  test('behavior: a reading that is stored after close sets no timer', async () => {
+    vi.useFakeTimers({ now: start })
+    try {
+      const memory = createMemoryStore()
+      const appendRow = async (row: Row) => {
+        await null
+        memory.appendRow(row)
+      }
+      const { device } = setup({ clock: Date.now, store: { ...memory, appendRow } })
+      await Promise.all([device.record({ steps: 1 }), device.close()])
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
 })
 
 describe('flush', () => {
