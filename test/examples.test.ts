@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { defineSchema } from '@machinefi/telemetry'
+import { type Address, erc20Abi } from 'viem'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { type Devnet, startDevnet } from '../packages/cli/src/chain/startDevnet.js'
+
+// The examples as a person starts them, against a chain and a node with windows of four seconds.
+
+const start = fileURLToPath(new URL('../examples/start.mjs', import.meta.url))
+const patience = { timeout: 60_000 }
+
+let devnet: Devnet
+beforeAll(async () => {
+  devnet = await startDevnet({
+    anvil: { hardfork: 'osaka' },
+    metric: { type: 'sum', field: 0, min: 0, max: 100 },
+    policy: { cap: 1_000n, rate: 2n, threshold: 0n },
+    schema: defineSchema({ id: 1, tickMs: 1000, fields: { steps: { unit: 'count' } } }),
+    times: {
+      challengeWindow: 1,
+      grace: 1,
+      responseTime: 1,
+      retention: 86_400,
+      takeoverDelay: 3_600,
+    },
+    windowMs: 4_000,
+  })
+  devnet.node.start({ everyMs: 200 })
+  await devnet.anvil.request('evm_setIntervalMining', [1])
+}, 60_000)
+afterAll(() => devnet?.close())
+
+const running = new Set<ChildProcess>()
+const folders: string[] = []
+afterEach(async () => {
+  for (const child of running) await kill(child)
+  for (const folder of folders.splice(0)) rmSync(folder, { force: true, recursive: true })
+})
+
+/** Runs an example in a folder of its own, where it keeps what it keeps. */
+function run(args: readonly string[], folder = createFolder()) {
+  const env = { ...process.env, MACHINEFI_NODE: devnet.url, MACHINEFI_RPC: devnet.anvil.url }
+  const child = spawn(process.execPath, [start, ...args], { cwd: folder, env })
+  running.add(child)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => {
+      output += chunk
+    })
+  const exit = once(child, 'exit').then(([code]) => {
+    running.delete(child)
+    return code as number | null
+  })
+  return { child, exit, folder, output: () => output }
+}
+
+function createFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'machinefi-example-'))
+  folders.push(folder)
+  return folder
+}
+
+async function kill(child: ChildProcess) {
+  if (child.kill('SIGKILL')) await once(child, 'exit')
+}
+
+async function ask(path: string) {
+  return (await fetch(`${devnet.url}/networks/${devnet.network.id}${path}`)).json()
+}
+
+test('step-counter: survives being killed', patience, async () => {
+  const first = run(['step-counter'])
+  await vi.waitFor(() => expect(first.output()).toMatch(/batch 0: entry \d+, receipt/), patience)
+  const [did] = first.output().match(/did:io:0x[0-9a-f]{40}/) ?? []
+  expect(first.output()).toContain('registered to 0x')
+  await kill(first.child)
+  const before = await ask(`/devices/${did}/records`)
+  expect(before.records.length).toBeGreaterThan(0)
+
+  const second = run(['step-counter', '3'], first.folder)
+  expect(await second.exit, second.output()).toBe(0)
+  expect(second.output()).toContain(did)
+  expect(second.output()).not.toContain('registered')
+  const after = await ask(`/devices/${did}/records`)
+  expect(after.records.slice(0, before.records.length)).toEqual(before.records)
+  expect(after.records.length).toBeGreaterThanOrEqual(before.records.length + 3)
+  const { batches, evidence, gaps, nextSeq } = await ask(`/devices/${did}`)
+  expect({ evidence, gaps, nextSeq }).toEqual({ evidence: 0, gaps: [], nextSeq: batches })
+})
+
+test('dapp-rewards: verifies and redeems', patience, async () => {
+  const device = run(['step-counter'])
+  await vi.waitFor(() => expect(device.output()).toContain('registered'), patience)
+  const [did] = device.output().match(/did:io:0x[0-9a-f]{40}/) ?? []
+  const dapp = run(['dapp-rewards', did as string])
+  expect(await dapp.exit, dapp.output()).toBe(0)
+  expect(dapp.output()).toContain(`device   ${did}`)
+  expect(dapp.output()).toMatch(/^epoch .*: [1-9]\d*, reward [1-9]\d* \(verified\)$/m)
+  const [, amount, owner, balance] =
+    dapp.output().match(/^redeemed (\d+); (0x[0-9a-f]{40}) now has (\d+)$/m) ?? []
+  expect(Number(amount)).toBeGreaterThan(0)
+  const now = await devnet.client.readContract({
+    abi: erc20Abi,
+    address: devnet.network.token,
+    args: [owner as Address],
+    functionName: 'balanceOf',
+  })
+  expect(String(now)).toBe(balance)
+})
