@@ -147,10 +147,11 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
         for (const { ledgerTotal, size, window } of await node.settle())
           onStep(
             formatWindow(window, windowMs),
-            `${size} batches in the log, posted: ${ledgerTotal} earned by the fleet so far`,
+            `${size} batches in the log, posted: ${ledgerTotal.toLocaleString('en-US')} earned by the fleet so far`,
           )
       })
 
+    const streaming = performance.now()
     const names = schema.fields.map((field) => field.name)
     let attacks: Attack[] = []
     let recorded = 0
@@ -161,7 +162,7 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
       // At the end of a window devices send what they have, and some time later it is posted.
       for (;;) {
         if (!sent && time >= windowEnd) {
-          await measure('stream', () => drain(true))
+          await measure('deliver', () => drain(true))
           sent = true
         }
         if (time < windowEnd + graceSeconds * 1000) break
@@ -171,7 +172,7 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
       }
       if (time >= nextDrain) {
         signal?.throwIfAborted()
-        await measure('stream', () => drain(false))
+        await measure('deliver', () => drain(false))
         nextDrain = (Math.floor(time / drainMs) + 1) * drainMs
         onProgress({
           batches,
@@ -181,13 +182,14 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
           window: formatWindow(Math.floor(time / windowMs), windowMs),
         })
         if (options.attacks && attacks.length === 0 && captured !== undefined) {
-          attacks = await tryAttacks({
+          const attack = {
             captured,
             member: (fleet[0] as Walker).signer,
             network: fromHex(network.id),
             schema,
             url,
-          })
+          }
+          attacks = await measure('attack', () => tryAttacks(attack))
           const refused = attacks.filter(({ refused }) => refused).length
           onStep(
             'attack',
@@ -204,8 +206,10 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
       await (devices[device] as Device).record(record, { time })
       recorded++
     }
-    await measure('stream', () => drain(true))
+    await measure('deliver', () => drain(true))
     await closeWindow(windowEnd)
+    const { attack = 0, deliver = 0, settle = 0 } = phases
+    phases.record = Math.round(performance.now() - streaming) - attack - deliver - settle
 
     onProgress({ step: 'redeeming' })
     const epochs = await readEpochs(client, { network })
@@ -218,7 +222,7 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
       if (window !== last.window) throw new DemoError(`Window ${last.window} is not final.`)
       return redeemFleet(devnet, window)
     })
-    onStep('redeem', `${redeemed.amount} tokens minted to the owners`)
+    onStep('redeem', `${redeemed.amount.toLocaleString('en-US')} tokens minted to the owners`)
     const claims = await readClaims(devnet, fleet, epochs)
     const readToken = (functionName: 'balanceOf' | 'totalSupply', args: readonly Address[]) =>
       client.readContract({
