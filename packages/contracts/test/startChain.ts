@@ -1,12 +1,4 @@
-import {
-  type Address,
-  createTestClient,
-  type Hex,
-  http,
-  publicActions,
-  type TestClient,
-  walletActions,
-} from 'viem'
+import { type Address, createTestClient, type Hex, http, publicActions, walletActions } from 'viem'
 import { type HDAccount, mnemonicToAccount } from 'viem/accounts'
 import { anvil } from 'viem/chains'
 import { startAnvil } from '../../cli/src/chain/startAnvil.js'
@@ -49,5 +41,3 @@ export async function deploy(
   if (!contractAddress) throw new Error('not deployed')
   return contractAddress
 }
-
-export type { TestClient }
