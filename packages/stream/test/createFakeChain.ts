@@ -65,6 +65,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     },
     operator: `0x${'0a'.repeat(20)}`,
     failing: undefined,
+    callsLeft: Number.POSITIVE_INFINITY,
     block: 0,
     time: firstWindow * windowMs,
     epochs,
@@ -160,6 +161,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     },
   }
   async function answer<value>(value: value): Promise<value> {
+    if (chain.callsLeft-- <= 0) throw new Error('The chain does not answer.')
     if (chain.failing) throw chain.failing
     return structuredClone(value)
   }
@@ -186,6 +188,8 @@ export type FakeChain = Chain & {
   operator: Hex
   /** What every call rejects with. */
   failing: Error | undefined
+  /** How many calls are answered before it falls silent. */
+  callsLeft: number
   block: number
   /** ms */
   time: number
