@@ -750,6 +750,16 @@ contract SettlementRewardsTest is Scene {
         assertEq(_redeem(firstWindow, ledger, 0, 8), 30, "whole ledger");
     }
 
+    /// @dev Whatever is written into an empty slot, it stays empty.
+    function test_redeem_emptySlotsPayNothing() public {
+        Ledger ledger = _ledger();
+        _final(firstWindow, ledger);
+        ISettlement.Redemption memory r = ledger.redemption(4, 2);
+        (r.entries[1].cumulative, r.entries[1].detail) = (1000, DETAIL);
+        assertEq(settlement.redeem(firstWindow, one(r)), 50, "the other slot");
+        assertEq(settlement.paid(address(0)), 0, "nobody");
+    }
+
     function test_redeem_nothing() public {
         _final(firstWindow, _ledger());
         assertEq(settlement.redeem(firstWindow, new ISettlement.Redemption[](0)), 0, "nothing");

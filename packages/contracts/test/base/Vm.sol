@@ -33,6 +33,11 @@ interface Vm {
     function store(address target, bytes32 slot, bytes32 value) external;
     function etch(address target, bytes calldata code) external;
     function assume(bool condition) external;
+    function skip(bool skipTest) external;
+    function envOr(string calldata name, string calldata fallback_)
+        external
+        view
+        returns (string memory);
     function sign(uint256 privateKey, bytes32 digest)
         external
         pure
