@@ -1,23 +1,27 @@
+import {
+  encodeMetricParams,
+  encodePolicyParams,
+  encodeState,
+  finish,
+  fold,
+  type Metric,
+  reward,
+  startState,
+  type Window,
+} from '@machinefi/proof'
 import { encodeRows, type Header, type Row, type Schema } from '@machinefi/telemetry'
 import fc from 'fast-check'
 import { type Address, type Hex, toHex } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { iMetricAbi } from '../packages/contracts/src/abis/index.js'
+import { iMetricAbi, iRewardPolicyAbi } from '../packages/contracts/src/abis/index.js'
 import {
   averageMetricBytecode,
   countMetricBytecode,
   coverageMetricBytecode,
   sumMetricBytecode,
+  thresholdPolicyBytecode,
 } from '../packages/contracts/src/bytecode/index.js'
 import { type Chain, deploy, startChain } from '../packages/contracts/test/startChain.js'
-import {
-  encodeMetricParams,
-  encodeState,
-  finish,
-  fold,
-  startState,
-} from '../packages/proof/src/metrics/fold.js'
-import type { Metric, Window } from '../packages/proof/src/metrics/Metric.js'
 
 // The two implementations of every metric must agree, bit for bit, on any bytes at all.
 
@@ -352,6 +356,42 @@ describe('metrics in TypeScript and Solidity', () => {
     while (pending.length > 0) await Promise.all(pending.splice(0, 40).map((run) => run()))
     expect(folded).toBeGreaterThan(200)
     expect(cases - folded).toBeGreaterThan(1_000)
+  })
+
+  test('behavior: rewards', async () => {
+    const address = await deploy(chain.client, thresholdPolicyBytecode)
+    const read = { abi: iRewardPolicyAbi, address } as const
+    const int256 = fc.oneof(
+      fc.bigInt(-(2n ** 255n), 2n ** 255n - 1n),
+      fc.bigInt(-50n, 50n),
+      fc.constantFrom(-(2n ** 255n), 2n ** 255n - 1n, 0n),
+    )
+    const uint = (bits: bigint) =>
+      fc.oneof(fc.bigInt(0n, 2n ** bits - 1n), fc.bigInt(0n, 50n), fc.constant(2n ** bits - 1n))
+    const policies = fc.record({ cap: uint(128n), rate: uint(256n), threshold: int256 })
+    await fc.assert(
+      fc.asyncProperty(policies, int256, async (policy, value) => {
+        const params = toHex(encodePolicyParams(policy))
+        await chain.client.readContract({ ...read, functionName: 'checkParams', args: [params] })
+        expect(
+          await chain.client.readContract({
+            ...read,
+            functionName: 'reward',
+            args: [value, params],
+          }),
+        ).toBe(reward({ ...policy, value }))
+      }),
+      { numRuns: runs, seed: 7 },
+    )
+    const word = (value: bigint) => value.toString(16).padStart(64, '0')
+    for (const params of [`${word(0n)}${word(0n)}${word(2n ** 128n)}`, word(0n).repeat(4), ''])
+      await expect(
+        chain.client.readContract({
+          ...read,
+          functionName: 'checkParams',
+          args: [`0x${params}`],
+        }),
+      ).rejects.toThrow('InvalidPolicyParams')
   })
 
   test('behavior: parameters', async () => {

@@ -4,7 +4,6 @@ import {
   decodeErrorResult,
   type Hex,
   HttpRequestError,
-  RpcRequestError,
   SocketClosedError,
   TimeoutError,
   BaseError as ViemError,
@@ -139,14 +138,25 @@ function findRevertData(error: ViemError): Hex | undefined {
   return found
 }
 
+/** No answer, or one that says to come again. */
 function isTransportError(error: unknown): boolean {
-  if (error instanceof RpcRequestError) return error.code === -32005 || error.code === 429
+  const { code } = error as { code?: unknown }
+  return isSilence(error) || code === -32005 || code === 429
+}
+
+function isSilence(error: unknown): boolean {
+  // Some nodes refuse what is too much with an HTTP status.
+  if (error instanceof HttpRequestError) return error.status !== 400 && error.status !== 413
   return (
-    error instanceof HttpRequestError ||
     error instanceof TimeoutError ||
     error instanceof SocketClosedError ||
     error instanceof WebSocketRequestError
   )
+}
+
+/** Whether a node answered, and might answer otherwise if asked for less. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ViemError && !error.walk(isSilence)
 }
 
 /** The innermost of viem's short messages: the outer ones repeat the call. */

@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { build } from 'tsup'
 import { expect, test, vi } from 'vitest'
 import { AnvilFailedError, startAnvil } from './startAnvil.js'
 
@@ -53,18 +56,36 @@ test('error: the port is taken', async () => {
   await anvil.close()
 })
 
-test.each(['process.exit(3)', "process.kill(process.pid, 'SIGTERM')"])(
-  'behavior: ends with its process: %s',
-  async (end) => {
+test('behavior: ends with its process', async () => {
+  // Node runs no TypeScript, and a bundle has to lie where it finds anvil.
+  const outDir = fileURLToPath(new URL('../../node_modules/.cache/startAnvil', import.meta.url))
+  await build({
+    bundle: true,
+    clean: true,
+    config: false,
+    dts: false,
+    entry: [fileURLToPath(new URL('./startAnvil.ts', import.meta.url))],
+    esbuildOptions: (options) => {
+      options.conditions = ['@machinefi/source', 'node']
+    },
+    format: 'esm',
+    noExternal: [/.*/],
+    outDir,
+    outExtension: () => ({ js: '.mjs' }),
+    platform: 'node',
+    silent: true,
+  })
+  for (const end of ['process.exit(3)', "process.kill(process.pid, 'SIGTERM')"]) {
     const script = `
-      import { startAnvil } from './packages/cli/src/chain/startAnvil.ts'
+      import { startAnvil } from ${JSON.stringify(join(outDir, 'startAnvil.mjs'))}
       const anvil = await startAnvil()
       process.stdout.write(String(anvil.pid))
       ${end}
     `
-    const args = ['--experimental-strip-types', '--input-type=module', '--eval', script]
-    const { stdout } = await run(process.execPath, args).catch((error) => error)
+    const args = ['--input-type=module', '--eval', script]
+    const { code, signal, stdout } = await run(process.execPath, args).catch((error) => error)
+    expect(code ?? signal).toBe(end.includes('SIGTERM') ? 'SIGTERM' : 3)
     expect(Number(stdout)).toBeGreaterThan(0)
     await vi.waitFor(() => expect(isAlive(Number(stdout))).toBe(false), { timeout: 5_000 })
-  },
-)
+  }
+})

@@ -1,6 +1,6 @@
 import type { AbiEvent, Address, GetLogsReturnType } from 'viem'
 import { getBlockNumber, getLogs } from 'viem/actions'
-import { ChainUnavailableError, toContractError } from '../errors.js'
+import { isRefusal, toContractError } from '../errors.js'
 import { toLowerCase } from './toLowerCase.js'
 import type { AnyClient } from './writeContract.js'
 
@@ -50,8 +50,7 @@ export async function readEvents<const event extends AbiEvent>(
         from = to + 1n
         length *= 2n
       } catch (error) {
-        const wrapped = toContractError(error, call)
-        if (wrapped instanceof ChainUnavailableError || to === from) throw wrapped
+        if (to === from || !isRefusal(error)) throw error
         length = (to - from + 1n) / 2n
       }
     }
