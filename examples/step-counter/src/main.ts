@@ -33,7 +33,8 @@ const device = createDevice({
 console.log(device.did)
 
 // Once in its life: the device signs who owns it, and anyone may pay for telling the chain.
-if (!(await fetch(`${url}/networks/${id}/devices/${device.did}`)).ok) {
+const isMember = async () => (await fetch(`${url}/networks/${id}/devices/${device.did}`)).ok
+if (!(await isMember())) {
   const account = mnemonicToAccount('test test test test test test test test test test test junk')
   const owner = account.address
   const deadline = Math.floor(Date.now() / 1000) + 3_600
@@ -42,6 +43,7 @@ if (!(await fetch(`${url}/networks/${id}/devices/${device.did}`)).ok) {
   const client = createWalletClient({ account, transport: rpc(chain) })
   await registerDevices(client, { registrations: [registration], registry })
   console.log(`registered to ${owner}`)
+  while (!(await isMember())) await sleep(200) // until the node has read it from the chain
 }
 
 let running = true

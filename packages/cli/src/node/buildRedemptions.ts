@@ -10,6 +10,8 @@ export type NodeLedger = {
   depth: number
   ledgerRoot: Hex
   ledgerTotal: string
+  /** ABI-encoded. */
+  config: Hex
   entries: NodeClaim[]
 }
 

@@ -1,4 +1,4 @@
-import { readEpoch, readNetwork } from '@machinefi/contracts'
+import { readEpoch, readNetwork, readOperator } from '@machinefi/contracts'
 import { BaseError, formatDid, fromHex, parseDid, toHex } from '@machinefi/core'
 import { decodeBundle, networkId, verifyBundle } from '@machinefi/proof'
 import { openChain } from '../../chain/createChainClient.js'
@@ -26,11 +26,9 @@ export async function verifyClaims(
   context: Context,
 ): Promise<void> {
   const bytes = await readInput(file, context)
-  const posted = options.checkChain
+  const { logKey, ...posted } = options.checkChain
     ? await readPosted(bytes, options, context)
-    : options.epoch
-      ? { epochHash: fromHex(options.epoch) }
-      : {}
+    : { ...(options.epoch ? { epochHash: fromHex(options.epoch) } : {}), logKey: undefined }
   const device = options.device === undefined ? undefined : parseDid(options.device)
   // All claims are checked even where one is asked for: a bundle is good or it is not.
   const verdict = await verifyBundle(bytes, posted)
@@ -38,6 +36,8 @@ export async function verifyClaims(
     if (options.json) context.stdout.write(`${formatJson(verdict)}\n`)
     throw new ClaimRefusedError(verdict.at, verdict.reason)
   }
+  if (logKey !== undefined && logKey !== toHex(verdict.logKey))
+    throw new ClaimRefusedError('log key', `the operator that posted is bonded with ${logKey}`)
   const claims = verdict.claims
     .filter((claim) => device === undefined || toHex(claim.device) === toHex(device))
     .map(({ device, ...claim }) => ({ did: formatDid(device), ...claim }))
@@ -77,7 +77,7 @@ export async function verifyClaims(
   )
 }
 
-/** What the chain says of the epoch the bundle claims to be, and of the windows' length. */
+/** What the chain says of the epoch the bundle claims to be, of who posted it, and of the windows' length. */
 async function readPosted(bytes: Uint8Array, options: Options, context: Context) {
   const { attempt, network, window } = decodeBundle(bytes)
   const client = await openChain(options, context)
@@ -88,7 +88,8 @@ async function readPosted(bytes: Uint8Array, options: Options, context: Context)
   const epoch = await readEpoch(client, { network: onChain, window })
   if (epoch === null || epoch.attempt !== attempt || epoch.status === 'void')
     throw new ClaimRefusedError('posted root', 'the chain has no such epoch, or it was voided')
-  return { epochHash: fromHex(epoch.epochHash), windowSeconds: onChain.windowSeconds }
+  const { logKey } = await readOperator(client, { network: onChain, operator: epoch.operator })
+  return { epochHash: fromHex(epoch.epochHash), logKey, windowSeconds: onChain.windowSeconds }
 }
 
 export class ClaimRefusedError extends BaseError {

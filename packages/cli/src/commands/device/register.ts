@@ -1,11 +1,12 @@
 import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { registerDevices, signRegistration } from '@machinefi/contracts'
 import { formatDid, publicKeyToAddress } from '@machinefi/core'
 import { openKeyFile } from '@machinefi/device/node'
 import { getAddress } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
-import { fetchNetwork } from '../../node/fetchNode.js'
+import { fetchNetwork, fetchNode, NodeProblemError } from '../../node/fetchNode.js'
 import { parseAccountAddress } from '../../options/parseAccountAddress.js'
 import { formatJson } from '../../output/formatJson.js'
 
@@ -43,6 +44,7 @@ export async function registerDevice(
     registry: getAddress(network.registry),
   })
   const did = formatDid(publicKeyToAddress(signer.publicKey))
+  if (options.join) await waitForMember(options.node, `/networks/${network.id}/devices/${did}`)
   const facts = {
     did,
     owner: owner.toLowerCase(),
@@ -58,5 +60,17 @@ export async function registerDevice(
         ? `Registered and joined. It earns from the next window on.\nNext: machinefi replay readings.csv --key ${file}\n`
         : 'Registered.\n',
     )
+  }
+}
+
+/** A node reads the chain every few seconds; what is sent to it before that, it does not know. */
+async function waitForMember(node: string, path: string): Promise<void> {
+  for (const end = Date.now() + 15_000; Date.now() < end; await sleep(200)) {
+    try {
+      await fetchNode(node, path)
+      return
+    } catch (error) {
+      if (!(error instanceof NodeProblemError && error.status === 404)) throw error
+    }
   }
 }

@@ -19,7 +19,8 @@ export async function showEpoch(text: string, options: Options, context: Context
     await writeFile(resolve(context.cwd, options.out), await fetchNodeBytes(options.node, path))
   }
   if (options.json) return context.stdout.write(`${formatJson(ledger)}\n`)
-  const { entries, ...facts } = ledger
+  // The encoded configuration is for programs; its hash says the same.
+  const { config: _, entries, ...facts } = ledger
   const table = formatTable(
     ['slot', 'device', 'value', 'reward', 'cumulative', 'batches'],
     entries.map(({ cumulative, did, reward, slot, steps, value }) => [
