@@ -40,7 +40,7 @@ const addresses = {} as Record<Metric['type'], Address>
 beforeAll(async () => {
   chain = await startChain()
   for (const [type, bytecode] of Object.entries(contracts))
-    addresses[type as Metric['type']] = await deploy(chain.client, bytecode as Hex)
+    addresses[type as Metric['type']] = await deploy(chain.client, bytecode)
 })
 afterAll(() => chain?.close())
 

@@ -19,6 +19,15 @@ function isDeployable(abi, bytecode) {
   return bytecode !== '' && abi.some(({ type }) => type === 'function')
 }
 
+/** In the bytecode of the factory already. */
+const createdByFactory = new Set([
+  'Membership',
+  'NetworkToken',
+  'PartsDeployer',
+  'Settlement',
+  'SettlementDeployer',
+])
+
 /** House rule: interfaces, and nothing else, are named so. */
 function isInterface(name) {
   return /^I[A-Z]/.test(name)
@@ -43,11 +52,11 @@ function render(contracts) {
     ])
     indexes.abis.push(abiName)
     for (const item of abi.filter(({ type }) => type === 'error')) errors.set(signature(item), item)
-    if (!isDeployable(abi, bytecode)) continue
+    if (!isDeployable(abi, bytecode) || createdByFactory.has(name)) continue
     const bytecodeName = `${camelCase(name)}Bytecode`
     files.push([
       `bytecode/${bytecodeName}.ts`,
-      `${header}export const ${bytecodeName} =\n  '0x${bytecode}'\n`,
+      `${header}export const ${bytecodeName}: \`0x\${string}\` =\n  '0x${bytecode}'\n`,
     ])
     indexes.bytecode.push(bytecodeName)
   }
