@@ -108,7 +108,16 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
   }
 
   function pump() {
-    for (let checked = 0; checked < slice && head < queue.length; checked++) check(queue[head++]!)
+    for (let checked = 0; checked < slice && head < queue.length; checked++) {
+      const job = queue[head++]!
+      try {
+        check(job)
+      } catch (error) {
+        // A fault of the node's, in one batch: never the end of all.
+        options.onError(error)
+        job.settle(job, { ok: false, problem: toProblem('internal') })
+      }
+    }
     if (head === queue.length) {
       queue = []
       head = 0

@@ -128,6 +128,8 @@ export function openStore(options: openStore.Options): Store {
      SET count = count + excluded.count, end = max(end, excluded.end)`,
   )
   const columns = 'key, device, seq, arrived, late, id, envelope'
+  // No statement is used by both `get` and `all`: libsql does not reset one after `all`, so a `get`
+  // that follows runs with the values bound before.
   const query = {
     batch: db.prepare(`SELECT ${columns} FROM batches WHERE key = ?`).raw(),
     batches: db
@@ -156,6 +158,11 @@ export function openStore(options: openStore.Options): Store {
     checkpoints: db
       .prepare(
         'SELECT key, time, bytes FROM checkpoints WHERE key >= ? AND key < ? ORDER BY key LIMIT ?',
+      )
+      .raw(),
+    checkpoint: db
+      .prepare(
+        'SELECT key, time, bytes FROM checkpoints WHERE key >= ? AND key < ? ORDER BY key LIMIT 1',
       )
       .raw(),
     lastCheckpoint: db
@@ -270,10 +277,9 @@ export function openStore(options: openStore.Options): Store {
     },
     checkpoint(network, atLeast) {
       const row = first<CheckpointRow>(
-        query.checkpoints,
+        query.checkpoint,
         network * span + Math.max(atLeast, 1),
         (network + 1) * span,
-        1,
       )
       return row && toCheckpoint(row)
     },
