@@ -128,6 +128,7 @@ export async function startNode(
     const failures = new Map<OpenNetwork, unknown>()
     const startedAt = clock()
     let closing = false
+    let listening: Promise<string> | undefined
     let url: string | undefined
     let timer: NodeJS.Timeout | undefined
 
@@ -233,9 +234,12 @@ export async function startNode(
         await Promise.all(all.map((open) => open.refresh()))
       },
       health,
-      async listen({ host = '127.0.0.1', port = 4270 } = {}) {
-        url = await server.listen({ host, port })
-        return url
+      listen({ host = '127.0.0.1', port = 4270 } = {}) {
+        listening ??= server.listen({ host, port }).then((address) => {
+          url = address
+          return address
+        })
+        return listening
       },
       start({ everyMs = 5000 } = {}) {
         const tick = async () => {
@@ -302,7 +306,7 @@ export type Node = {
   /** Reads new members and rules from the chain. */
   refresh(): Promise<void>
   health(): { ok: boolean; problems: string[] } & Record<string, unknown>
-  /** Serves HTTP; resolves to the URL. */
+  /** Serves HTTP; resolves to the URL. Once: a second call resolves to the same. */
   listen(options?: { host?: string; port?: number }): Promise<string>
   /** Follows the chain and settles by a timer until it is closed. */
   start(options?: { everyMs?: number }): void
