@@ -17,7 +17,7 @@ export function definePackage({ entry, ...options }: Options & { entry: Entry })
     format: ['esm'],
     target: 'es2022',
     platform: 'neutral',
-    dts: withTypes && { entry: types },
+    dts: withTypes && Object.keys(types).length > 0 && { entry: types },
     // What the Node half of a universal package wrote at the same time stays.
     clean: ['!node/**'],
     sourcemap: true,

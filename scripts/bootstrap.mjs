@@ -92,7 +92,7 @@ function build(types) {
   const turbo = join(root, 'node_modules/turbo/bin/turbo')
   const args = ['run', 'build', '--output-logs=errors-only', '--no-update-notifier', '--ui=stream']
   const env = { TURBO_TELEMETRY_DISABLED: '1', MACHINEFI_BUILD: types ? undefined : 'js' }
-  if (run(process.execPath, [turbo, ...args], env)) return
+  if (run(process.execPath, [turbo, ...args], { env, quiet: true })) return
   fail('The packages could not be built.', 'Run `npx turbo run build` for the whole output.')
 }
 
@@ -199,13 +199,16 @@ function npm(args) {
   return run(process.platform === 'win32' ? 'npm.cmd' : 'npm', args)
 }
 
-function run(command, args, env = {}) {
-  const { status, signal, error } = spawnSync(command, args, {
+/** @param options.quiet show what the command says only if it fails. */
+function run(command, args, { env = {}, quiet = false } = {}) {
+  const { status, signal, error, stdout, stderr } = spawnSync(command, args, {
     cwd: root,
     env: { ...process.env, ...env },
-    stdio: ['ignore', 2, 2],
+    maxBuffer: 2 ** 28,
+    stdio: ['ignore', quiet ? 'pipe' : 2, quiet ? 'pipe' : 2],
   })
   if (error) say(error.message)
+  if (quiet && status !== 0) process.stderr.write(Buffer.concat([stdout, stderr]))
   if (signal) process.exit(130)
   return status === 0
 }

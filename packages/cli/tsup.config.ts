@@ -1,3 +1,3 @@
 import { definePackage } from '../../tsup.config'
 
-export default definePackage({ entry: ['src/bin.ts', 'src/index.ts'], platform: 'node' })
+export default definePackage({ entry: ['src/bin.ts'], platform: 'node' })

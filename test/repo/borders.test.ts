@@ -165,43 +165,44 @@ function sourceFiles(folder: string): string[] {
     .map((file) => join(src, file))
 }
 
+/** What a file imports, and which globals it names that only Node has: read once. */
+const scanned = new Map<string, { imports: string[]; values: string[]; globals: string[] }>()
+
 function importsOf(file: string, { types = true } = {}): string[] {
-  const text = readFileSync(file, 'utf8')
-  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest)
-  const specifiers: string[] = []
-  const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) {
-      const typeOnly = ts.isExportDeclaration(node)
-        ? node.isTypeOnly
-        : node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
-      if (node.moduleSpecifier && ts.isStringLiteral(node.moduleSpecifier) && (types || !typeOnly))
-        specifiers.push(node.moduleSpecifier.text)
-    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      const [argument] = node.arguments
-      if (argument && ts.isStringLiteralLike(argument)) specifiers.push(argument.text)
-    } else if (types && ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
-      if (ts.isStringLiteral(node.argument.literal)) specifiers.push(node.argument.literal.text)
-    }
-    ts.forEachChild(node, visit)
-  }
-  visit(source)
-  return specifiers
+  const { imports, values } = scan(file)
+  return types ? imports : values
 }
 
-/** Globals that only Node has, where the code names them. */
 function nodeGlobalsOf(file: string): string[] {
-  const found: string[] = []
-  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true)
+  return scan(file).globals
+}
+
+function scan(file: string) {
+  const known = scanned.get(file)
+  if (known) return known
+  const found = { imports: [] as string[], values: [] as string[], globals: [] as string[] }
+  scanned.set(file, found)
+  const add = (specifier: ts.Node | undefined, typeOnly: boolean) => {
+    if (!specifier || !ts.isStringLiteralLike(specifier)) return
+    found.imports.push(specifier.text)
+    if (!typeOnly) found.values.push(specifier.text)
+  }
   const visit = (node: ts.Node): void => {
-    if (
+    if (ts.isImportDeclaration(node))
+      add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword)
+    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly)
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
+      add(node.argument.literal, true)
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], false)
+    else if (
       ts.isIdentifier(node) &&
-      ['Buffer', 'process', 'require', 'setImmediate'].includes(node.text)
-    ) {
-      const isName = 'name' in node.parent && node.parent.name === node
-      if (!isName) found.push(node.text)
-    }
+      ['Buffer', 'process', 'require', 'setImmediate'].includes(node.text) &&
+      !('name' in node.parent && node.parent.name === node)
+    )
+      found.globals.push(node.text)
     ts.forEachChild(node, visit)
   }
-  visit(source)
+  visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true))
   return found
 }
