@@ -9,7 +9,7 @@ import {Scene} from "./base/Scene.sol";
 /// @dev Gas of whole transactions, calldata included, on a chain with the P-256 precompile, against the budgets of
 /// DESIGN §11. Only for what is shipped:
 ///   FOUNDRY_PROFILE=release npm run forge -- test --match-contract GasTest
-/// writes snapshots/Gas.json, and fails on a difference instead if FOUNDRY_SNAPSHOT_CHECK=true.
+/// writes snapshots/Gas.json, and fails on a difference instead if FORGE_SNAPSHOT_CHECK=true.
 /// forge-config: release.isolate = true
 /// forge-config: release.evm_version = "osaka"
 contract GasTest is Scene {
