@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { bootstrap, root } from './bootstrap.mjs'
@@ -6,16 +6,15 @@ import { bootstrap, root } from './bootstrap.mjs'
 await bootstrap()
 
 const { build } = await import('esbuild')
-const source = join(root, 'test/bench')
+const bench = join(root, 'test/bench')
 const outdir = join(root, 'node_modules/.cache/machinefi/bench')
-const processes = readdirSync(join(source, 'processes')).filter((name) => name.endsWith('.ts'))
 
-rmSync(outdir, { recursive: true, force: true })
-// Only the benchmark itself is compiled: what it measures are the built packages.
+// Only the benchmark itself is compiled, and what it runs that no package exports: the rest of
+// what it measures are the built packages. Next to the runner, each process that it starts.
 await build({
   entryPoints: [
-    join(source, 'run.ts'),
-    ...processes.map((name) => join(source, 'processes', name)),
+    join(bench, 'run.ts'),
+    ...readdirSync(join(bench, 'processes')).map((name) => join(bench, 'processes', name)),
   ],
   outdir,
   entryNames: '[name]',
