@@ -1,8 +1,9 @@
+import { pbkdf2Sync } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { BaseError } from '@machinefi/core'
 import type { Hex } from 'viem'
-import { generatePrivateKey, mnemonicToAccount, privateKeyToAccount } from 'viem/accounts'
+import { generatePrivateKey, HDKey, hdKeyToAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Context } from '../context.js'
 
 /** The chain id of anvil and of most development chains. */
@@ -12,7 +13,9 @@ const developmentMnemonic = 'test test test test test test test test test test t
 
 /** Accounts that anvil gives money at its start. Their keys are public: never for anything of value. */
 export function developmentAccount(index: number) {
-  return mnemonicToAccount(developmentMnemonic, { addressIndex: index })
+  // BIP-39's seed by OpenSSL: in JavaScript it takes a third of a second.
+  const seed = pbkdf2Sync(developmentMnemonic, 'mnemonic', 2048, 64, 'sha512')
+  return hdKeyToAccount(HDKey.fromMasterSeed(seed), { addressIndex: index })
 }
 
 /** An account that nobody has seen before, without money. */

@@ -46,7 +46,7 @@ export function simulateWalkers(options: simulateWalkers.Options): Readings {
           yield {
             device,
             time: firstTime + minute * minuteMs,
-            values: Float64Array.of(steps),
+            values: [steps],
           }
         }
       }

@@ -16,7 +16,7 @@ import papaparse from 'papaparse'
 import { parseTime } from './parseTime.js'
 
 /** One line of the file: times in ms, `NaN` where a cell is empty. */
-export type Reading = { device: number; time: number; values: Float64Array }
+export type Reading = { device: number; time: number; values: readonly number[] }
 
 /**
  * Readings of many devices, merged by time, whatever order the file has them
@@ -266,11 +266,10 @@ function* merge(devices: readonly Device[], width: number, spool: number): Gener
     const cursor = heap[0] as Cursor
     const base = cursor.row * width
     const { buffer } = cursor.device
-    yield {
-      device: cursor.index,
-      time: buffer[base] as number,
-      values: buffer.slice(base + 1, base + width),
-    }
+    // Not a typed array: a short one costs several times as much to make.
+    const values: number[] = []
+    for (let i = 1; i < width; i++) values.push(buffer[base + i] as number)
+    yield { device: cursor.index, time: buffer[base] as number, values }
     if (++cursor.row === cursor.rows && !load(cursor)) {
       const last = heap.pop() as Cursor
       if (heap.length > 0) heap[0] = last
