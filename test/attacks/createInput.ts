@@ -176,9 +176,13 @@ function createRaw(random: Random, material: Material): Input {
         garbage,
       )
     case 4:
-      // A length that is never reached: the client hangs up.
-      return client(
-        start([`content-length: ${body.length + 1 + random.below(random.of([10, 1e6, 8e6]))}`]),
+      // A length that is never reached: the client hangs up, or waits.
+      return (random.oneIn(10) ? node : client)(
+        Buffer.from(
+          `POST /networks/${material.values.network![0]}/batches HTTP/1.1\r\nhost: node\r\ncontent-type: application/cose\r\ncontent-length: ${
+            body.length + 1 + random.below(random.of([10, 1e6, 8e6]))
+          }\r\n\r\n`,
+        ),
         body,
       )
     case 5:

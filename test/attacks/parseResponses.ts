@@ -35,7 +35,9 @@ export function parseResponses(bytes: Buffer): ParsedResponse[] {
         parts.push(take(length))
         if (take(2).toString() !== '\r\n') throw new MalformedResponseError(bytes, at)
       }
-    } else if (status !== 204) parts.push(take(Number(fields.get('content-length'))))
+    } else if (status !== 204)
+      // To HTTP/1.0, a body of unknown length ends with the connection.
+      parts.push(take(Number(fields.get('content-length') ?? bytes.length - at)))
     const body = Buffer.concat(parts)
     const type = fields.get('content-type')
     const problem =

@@ -8,7 +8,7 @@ import { fuzzDevices, type Question } from './startNodeProcess.js'
 
 const errors: string[] = []
 const net = await startNetwork({
-  limits: { requestTimeoutMs: 5000 },
+  limits: { keepAliveTimeoutMs: 5000, requestTimeoutMs: 5000 },
   members: fuzzDevices,
   onError: (error) => errors.push(String((error as Error).stack ?? error)),
 })
