@@ -54,7 +54,7 @@ export type DemoClaim = {
 }
 
 /** How often the fleet waits for its receipts, in time of the readings: bounds what is in flight. */
-const drainMs = 6 * 3_600_000
+const drainMs = 12 * 3_600_000
 /** Slots of one redemption: far from any block's gas limit. */
 const fleetSize = 100
 /** Time that late batches have after a window. */

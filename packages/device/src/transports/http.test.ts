@@ -112,7 +112,7 @@ describe('send', () => {
       if (delivery?.status !== 'delivered') throw new Error('not delivered')
       expect(decodeBatch(batches[i]!.bytes).device).toEqual(node.batches[delivery.index]!.device)
     }
-    expect(requests).toHaveLength(3)
+    expect(requests).toHaveLength(2)
   })
 
   test('behavior: a duplicate is delivered by its first receipt', async () => {

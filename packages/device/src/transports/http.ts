@@ -35,8 +35,11 @@ export function http(url: string, options: http.Options = {}): Transport {
   const keys = new Map<string, Promise<LogKey>>()
   let jobs: Job[] = []
   let active = 0
+  /** A turn of the event loop later: devices that send in the same one share a request. */
+  let soon: ReturnType<typeof setTimeout> | undefined
 
   function run() {
+    soon = undefined
     while (active < maxRequests && jobs.length > 0) {
       const taken = takeJobs()
       active++
@@ -196,7 +199,7 @@ export function http(url: string, options: http.Options = {}): Transport {
         if (signal.aborted) return reject(signal.reason)
         signal.addEventListener('abort', abort, { once: true })
         jobs.push(job)
-        run()
+        soon ??= setTimeout(run)
       })
     },
     async readNextSeq({ network, device, signal }) {
