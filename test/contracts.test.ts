@@ -287,6 +287,7 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
           network: hexToBytes(network.id),
           parentAttempt: 0,
           window,
+          windowSeconds: network.windowSeconds,
         }),
       ),
     )

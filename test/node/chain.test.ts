@@ -92,7 +92,6 @@ test('default', async () => {
     expect(
       await verifyBundle(await t.bytes(`/epochs/${window}/bundle`), {
         epochHash: fromHex(epochHash),
-        windowSeconds: 86_400,
       }),
     ).toMatchObject({ complete: true, ok: true })
 

@@ -39,7 +39,6 @@ async function verify({ epochHash, operator, window }: machinefi.Epoch) {
   const verdict = await verifyClaim(new Uint8Array(await bundle.arrayBuffer()), {
     device: did,
     epochHash: fromHex(epochHash),
-    windowSeconds: network.windowSeconds,
   })
   if (!verdict.ok) throw new Error(`${verdict.at}: ${verdict.reason}`)
   const { logKey } = await machinefi.readOperator(client, { network, operator })

@@ -249,6 +249,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         return keccak256(
             abi.encode(
                 networkId,
+                windowSeconds,
                 posting.window,
                 attempt,
                 posting.parentAttempt,

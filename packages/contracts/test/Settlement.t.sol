@@ -342,6 +342,7 @@ contract SettlementEpochsTest is Scene {
         bytes32 epochHash = keccak256(
             abi.encode(
                 settlement.networkId(),
+                settlement.windowSeconds(),
                 firstWindow,
                 uint32(1),
                 uint32(0),

@@ -119,6 +119,7 @@ test('the example of claims', () => {
       epochHash({
         ...{ attempt: 1, configHash, logs, memberCount: 3, network, parentAttempt: 2 },
         ...{ ledgerRoot: ledger.root, ledgerTotal: ledger.total, window: 19_675 },
+        windowSeconds: 86_400,
       }),
     ),
   }).toEqual(example)

@@ -179,6 +179,7 @@ export async function createTestEpoch(options: {
       configHash: configHash(config),
       logs: logs.map((log, shard) => ({ root: log.root(), shard, size: log.size })),
       network,
+      windowSeconds,
     }),
     logKey: logSigner.publicKey,
     metric: used.type,

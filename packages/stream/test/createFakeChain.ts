@@ -152,6 +152,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
             ...epoch,
             configHash: keccak256(config),
             network: Buffer.from(chain.network.id.slice(2), 'hex'),
+            windowSeconds: chain.network.windowSeconds,
           }),
         ),
       }

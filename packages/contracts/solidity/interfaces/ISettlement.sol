@@ -97,9 +97,9 @@ interface ISettlement {
     }
 
     /// @notice What the contract keeps of an epoch, in three words.
-    /// @param epochHash keccak256(abi.encode(bytes32 networkId, uint32 window, uint32 attempt, uint32 parentAttempt,
-    /// bytes32 configHash, uint32 memberCount, bytes32 logsHash, bytes32 ledgerRoot, uint128 ledgerTotal)), where
-    /// logsHash = keccak256(abi.encode(Log[])).
+    /// @param epochHash keccak256(abi.encode(bytes32 networkId, uint32 windowSeconds, uint32 window, uint32 attempt,
+    /// uint32 parentAttempt, bytes32 configHash, uint32 memberCount, bytes32 logsHash, bytes32 ledgerRoot,
+    /// uint128 ledgerTotal)), where logsHash = keccak256(abi.encode(Log[])).
     /// @param attempt Counts up from 1; zero if the window has never been posted.
     /// @param challengeEndsAt Unix seconds.
     /// @param openChallenges How many challenges wait for an answer.

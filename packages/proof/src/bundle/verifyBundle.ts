@@ -42,10 +42,9 @@ import {
  * value and the reward.
  *
  * What only the chain knows: whether the epoch was posted (give `epochHash`),
- * how long windows are (give `windowSeconds`), who may sign for the operator
- * (compare `logKey` and `operator`), and that the contracts in the
- * configuration are the metric and the policy named here. Whether a batch was
- * left out takes the whole log.
+ * who may sign for the operator (compare `logKey` and `operator`), and that the
+ * contracts in the configuration are the metric and the policy named here.
+ * Whether a batch was left out takes the whole log.
  *
  * @example
  * const verdict = await verifyBundle(bytes, { epochHash })
@@ -99,8 +98,6 @@ export declare namespace verifyBundle {
     device?: Uint8Array | string | undefined
     /** What was posted, as read from the chain, 32 bytes. */
     epochHash?: Uint8Array | undefined
-    /** Length of the network's windows, as read from the chain: no hash binds it. */
-    windowSeconds?: number | undefined
   }
   type Verdict =
     | {
@@ -220,8 +217,6 @@ async function checkEpoch(
   )
   const { chainId, factory, serial, windowSeconds } = bundle.network
   const network = networkId({ chainId, factory, serial })
-  if (options.windowSeconds !== undefined && options.windowSeconds !== windowSeconds)
-    fail('network', `Windows have ${options.windowSeconds} seconds, not ${windowSeconds}.`)
 
   const logs: LogHead[] = []
   let operator: Uint8Array | null = null
@@ -241,7 +236,13 @@ async function checkEpoch(
     const { root, shard, size } = checkpoint
     logs.push({ root, shard, size })
   }
-  const computed = epochHash({ ...bundle, configHash: keccak.hash(bundle.config), logs, network })
+  const computed = epochHash({
+    ...bundle,
+    configHash: keccak.hash(bundle.config),
+    logs,
+    network,
+    windowSeconds,
+  })
   if (!equalBytes(computed, bundle.epochHash))
     fail('epoch hash', `What the bundle holds hashes to ${toHex(computed)}.`)
   if (options.epochHash !== undefined && !equalBytes(options.epochHash, computed))

@@ -99,8 +99,9 @@ describe('epochHash', () => {
       network,
       parentAttempt: 1,
       window: 20_000,
+      windowSeconds: 86_400,
     })
-    expect(toHex(hash)).toBe('0x505c533400124a73a1467e66f8c3ff8fbf3048f2d79aebf0871b44ba0a803a6a')
+    expect(toHex(hash)).toBe('0x8e5e07cbd54a6b5bbb70904f278b5aad52ee92a5d808c619ebe2228c1890364b')
   })
 })
 

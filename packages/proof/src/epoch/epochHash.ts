@@ -40,6 +40,7 @@ export function epochHash(epoch: epochHash.Epoch): Uint8Array {
   return keccak.hash(
     encodeWords(
       epoch.network,
+      epoch.windowSeconds,
       epoch.window,
       epoch.attempt,
       epoch.parentAttempt,
@@ -67,5 +68,7 @@ export declare namespace epochHash {
     /** Attempt of the epoch before, 0 where there is none. */
     parentAttempt: number
     window: number
+    /** Length of the network's windows. */
+    windowSeconds: number
   }
 }

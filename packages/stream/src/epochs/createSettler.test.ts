@@ -88,7 +88,6 @@ test('default', async () => {
     const { epochHash } = t.chain.epochs.get(window)!
     const verdict = await verifyBundle(bytes, {
       epochHash: Buffer.from(epochHash.slice(2), 'hex'),
-      windowSeconds: 86_400,
     })
     expect(verdict).toMatchObject({ ok: true, complete: true })
     if (verdict.ok)

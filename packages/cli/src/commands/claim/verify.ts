@@ -89,7 +89,7 @@ async function readPosted(bytes: Uint8Array, options: Options, context: Context)
   if (epoch === null || epoch.attempt !== attempt || epoch.status === 'void')
     throw new ClaimRefusedError('posted root', 'the chain has no such epoch, or it was voided')
   const { logKey } = await readOperator(client, { network: onChain, operator: epoch.operator })
-  return { epochHash: fromHex(epoch.epochHash), logKey, windowSeconds: onChain.windowSeconds }
+  return { epochHash: fromHex(epoch.epochHash), logKey }
 }
 
 export class ClaimRefusedError extends BaseError {
