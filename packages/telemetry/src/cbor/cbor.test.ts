@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { fromHex, toHex } from '@machinefi/core'
+import { concatBytes, fromHex, toHex } from '@machinefi/core'
 import { Tag } from 'cbor-x'
 import { describe, expect, test } from 'vitest'
 import { decodeCbor, encodeCbor, MalformedCborError } from './generic.js'
@@ -114,6 +114,14 @@ describe('decodeCbor', () => {
     expect(() => decodeCbor(nested(100_000))).toThrow(MalformedCborError)
     expect(() => decodeCbor(nested(17))).toThrow(MalformedCborError)
     expect(decodeCbor(nested(1))).toEqual([0])
+  })
+
+  test('error: a bignum that no double can hold', () => {
+    const bignum = (tag: number, length: number) =>
+      concatBytes(Uint8Array.of(tag, 0x59, length >> 8, length), new Uint8Array(length).fill(255))
+    for (const tag of [0xc2, 0xc3])
+      expect(() => decodeCbor(bignum(tag, 60_000))).toThrow('a bignum that no double can hold')
+    expect(decodeCbor(fromHex('0xc24a01000000000000000000'))).toBe(2n ** 72n)
   })
 
   test('behavior: leaves no trace on the bytes it reads', () => {

@@ -44,6 +44,8 @@ export class MalformedCborError extends BaseError {
 }
 
 const maxDepth = 16
+/** A head, and 2^1024: cbor-x takes time that grows with the square of a bignum's length. */
+const maxBignumBytes = 2 + 128
 /** Dates, bignums, decimal fractions, bigfloats, expected encodings, CBOR in CBOR, URIs, texts. */
 const allowedTags = new Set([0, 1, 2, 3, 4, 5, 21, 22, 23, 24, 32, 33, 34, 55799])
 
@@ -81,7 +83,10 @@ function skipItem(bytes: Uint8Array, at: number, depth: number): number {
   }
   if (major === 6) {
     if (!allowedTags.has(argument)) throw new MalformedCborError(`tag ${argument}`, at)
-    return skipItem(bytes, next, depth + 1)
+    const end = skipItem(bytes, next, depth + 1)
+    if ((argument === 2 || argument === 3) && end - next > maxBignumBytes)
+      throw new MalformedCborError('a bignum that no double can hold', at)
+    return end
   }
   const keys = new Set<string>()
   for (let i = 0; i < argument; i++) {
