@@ -146,7 +146,8 @@ describe('record', () => {
     const back = { name: 'ClockError', reason: 'backwards', time: start + 4999 }
     await expect(recordAll(device, [4999])).rejects.toMatchObject(back)
     const implausible = { name: 'ClockError', reason: 'implausible' }
-    for (const now of [0, Number.NaN, Number.POSITIVE_INFINITY, Date.UTC(2100), -1]) {
+    const chipReset = Date.UTC(2000)
+    for (const now of [0, chipReset, Number.NaN, Number.POSITIVE_INFINITY, Date.UTC(2100), -1]) {
       time.now = now
       await expect(device.record({ steps: 1 })).rejects.toMatchObject(implausible)
     }
@@ -154,6 +155,26 @@ describe('record', () => {
     await expect(recordAll(device, [300_001])).rejects.toMatchObject(implausible)
     await recordAll(device, [300_000])
     expect(device.stats().recorded).toBe(2)
+    await device.close()
+  })
+
+  test('error: a time among the values', async () => {
+    const { device } = setup()
+    const record = { time: start - 60_000, steps: 1 }
+    await expect(device.record(record)).rejects.toMatchObject({
+      field: 'time',
+      name: 'UnknownFieldError',
+    })
+    expect(device.stats().recorded).toBe(0)
+    await device.close()
+  })
+
+  test('behavior: readings recorded before the device was made', async () => {
+    const { device, node } = setup()
+    const time = Date.UTC(2008, 9, 23)
+    await device.record({ steps: 1 }, { time })
+    await device.flush()
+    expect(node.batches[0]?.header.start).toBe(time)
     await device.close()
   })
 
@@ -339,6 +360,29 @@ describe('flush', () => {
       name: 'FlushTimeoutError',
     })
     expect(device.stats()).toMatchObject({ lastError: away, stored: { batches: 1 } })
+    await device.close()
+  })
+
+  test('options: timeoutMs, and a refusal is told to who still waits', async () => {
+    let answer = () => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const { clock } = setup()
+    const transport = script(toTransport(createTestNode({ network: id, clock })), [
+      async () => {
+        await answered
+        return [{ status: 'refused', problem, final: true }]
+      },
+    ])
+    const { device } = setup({ transport })
+    await device.record({ steps: 1 })
+    await expect(device.flush({ timeoutMs: 5 })).rejects.toMatchObject({
+      name: 'FlushTimeoutError',
+    })
+    answer()
+    await vi.waitFor(() => expect(device.stats().stored.refused).toBe(1))
+    await expect(device.flush()).rejects.toMatchObject({ name: 'RefusedError', problem })
     await device.close()
   })
 

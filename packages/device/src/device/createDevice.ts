@@ -1,5 +1,12 @@
 import { formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
-import { maxRecordsBytes, type Row, type Schema, toRow, type Values } from '@machinefi/telemetry'
+import {
+  maxRecordsBytes,
+  type Row,
+  type Schema,
+  toRow,
+  UnknownFieldError,
+  type Values,
+} from '@machinefi/telemetry'
 import { createOutbox, type Delivered } from '../outbox/createOutbox.js'
 import { createMemoryStore } from '../stores/createMemoryStore.js'
 import type { RefusedBatch, Store } from '../stores/store.js'
@@ -132,6 +139,8 @@ export function createDevice<const schema extends Schema>(
   function record(values: Values<schema>, time: number | undefined, now: number): Promise<void> {
     try {
       if (state !== 'ready') throw stateError ?? new DeviceClosedError()
+      // A record read from elsewhere brings its time along: taking it for one of now would be a lie.
+      if (Object.hasOwn(values, 'time')) throw new UnknownFieldError('time', schema)
       const row = toRow(schema, values, toTick(time, now))
       const size = 1 + rowSize(row, 0)
       if (size > maxBytes) throw new RowTooLargeError(size, maxBytes)
@@ -158,7 +167,7 @@ export function createDevice<const schema extends Schema>(
     const time = given ?? now
     if (!(time >= earliest && time < latest))
       throw new ClockError('implausible', time, [
-        'Is the clock set? Readings are from 2010 to 2100.',
+        'Is the clock set? Readings are from 2001 to 2100.',
       ])
     if (given !== undefined && time > now + maxAheadMs)
       throw new ClockError('implausible', time, [`The clock says ${formatTime(now)}.`])
@@ -232,16 +241,13 @@ export function createDevice<const schema extends Schema>(
       await assertReady()
       await appending
       if (partial) cut()
-      const delivered = outbox.delivered()
-      if (timeoutMs === undefined) return delivered
-      let expiry: ReturnType<typeof setTimeout> | undefined
-      const expired = new Promise<never>((_, reject) => {
-        expiry = setTimeout(
-          () => reject(new FlushTimeoutError(timeoutMs, outbox.status().lastError)),
-          timeoutMs,
-        )
-      })
-      return Promise.race([delivered, expired]).finally(() => clearTimeout(expiry))
+      if (timeoutMs === undefined) return outbox.delivered()
+      const timeout = new AbortController()
+      const expiry = setTimeout(
+        () => timeout.abort(new FlushTimeoutError(timeoutMs, outbox.status().lastError)),
+        timeoutMs,
+      )
+      return outbox.delivered(timeout.signal).finally(() => clearTimeout(expiry))
     },
     async refused() {
       await assertReady()
@@ -321,11 +327,11 @@ export type Device<schema extends Schema = Schema> = {
   /** `did:io:0x…` */
   readonly did: string
   /**
-   * Takes a reading, of now or of `time`, aligned down to the schema's tick. Resolves when it is
-   * safely in the store.
+   * Takes a reading, of now or of `options.time`, aligned down to the schema's tick. Resolves when
+   * it is safely in the store.
    *
    * Rejects with TickTakenError, ClockError, an error of the record's values (InvalidValueError,
-   * UnknownFieldError), RowTooLargeError, StoreFullError, or DeviceClosedError; the reading was
+   * UnknownFieldError, also for a `time` among them), RowTooLargeError, StoreFullError, or DeviceClosedError; the reading was
    * not taken then.
    */
   record(values: Values<schema>, options?: { time?: number | undefined }): Promise<void>
@@ -382,8 +388,11 @@ type Group = {
 
 const done = Promise.resolve()
 
-/** Boards without a battery wake up in 1970, and clocks gone mad are poison: time never goes back. */
-const earliest = /* @__PURE__ */ Date.UTC(2010)
+/**
+ * Boards without a battery wake up in 1970, clock chips in 2000, and clocks gone mad are poison:
+ * time never goes back. Recorded data may be older than the device.
+ */
+const earliest = /* @__PURE__ */ Date.UTC(2001)
 const latest = /* @__PURE__ */ Date.UTC(2100)
 
 /** Bytes of a row (an array head of one byte, dt, values), without encoding it. */

@@ -137,10 +137,16 @@ export function createOutbox(options: createOutbox.Options): Outbox {
       closed.push({ number: groups++, rows, seq: undefined })
       sealer.kick()
     },
-    delivered() {
+    delivered(timeout) {
       return new Promise((resolve, reject) => {
-        waiters.push({ group: groups - 1, resolve, reject })
+        const waiter = { group: groups - 1, resolve, reject }
+        waiters.push(waiter)
         settle()
+        // Whoever gives up is forgotten: a refusal told to nobody would be lost.
+        timeout?.addEventListener('abort', () => {
+          waiters = waiters.filter((other) => other !== waiter)
+          reject(timeout.reason)
+        })
       })
     },
     async requeue() {
@@ -193,8 +199,8 @@ export type Outbox = {
   open(contents: Store.Contents): void
   /** Takes the rows of one batch; they are in the store already. */
   push(rows: readonly Row[]): void
-  /** Resolves when every batch pushed so far is delivered; rejects if one was refused. */
-  delivered(): Promise<void>
+  /** Resolves when every batch pushed so far is delivered; rejects if one was refused, or when `timeout` is aborted. */
+  delivered(timeout?: AbortSignal): Promise<void>
   requeue(): Promise<void>
   status(): {
     delivered: number
