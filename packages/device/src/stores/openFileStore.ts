@@ -103,14 +103,15 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       }
       await next.sync()
       await rename(`${file}.new`, file)
-      await syncDirectory(path)
     } catch (error) {
       await next.close().catch(() => {})
       throw error
     }
+    // At once: the old journal has no name any more, and what it took would be lost.
     journal = next
     state.move(fresh)
     await old.close()
+    await syncDirectory(path)
   }
 
   async function compactIfWorthIt() {
