@@ -267,8 +267,8 @@ function* merge(devices: readonly Device[], width: number, spool: number): Gener
     const base = cursor.row * width
     const { buffer } = cursor.device
     // Not a typed array: a short one costs several times as much to make.
-    const values: number[] = []
-    for (let i = 1; i < width; i++) values.push(buffer[base + i] as number)
+    const values: number[] = new Array(width - 1)
+    for (let i = 1; i < width; i++) values[i - 1] = buffer[base + i] as number
     yield { device: cursor.index, time: buffer[base] as number, values }
     if (++cursor.row === cursor.rows && !load(cursor)) {
       const last = heap.pop() as Cursor
