@@ -52,5 +52,6 @@ for (let i = 0; running && i < Number(readings); i++) {
   await sleep(1_000)
   await device.record({ steps: 1 + Math.floor(Math.random() * 3) }) // on disk from here on
 }
-await device.flush() // everything is delivered, and every receipt verified
+// Everything delivered, and every receipt verified; what is not is kept for the next start.
+await device.flush({ timeoutMs: 10_000 }).catch((error) => console.error(error.message))
 await device.close()
