@@ -1,3 +1,4 @@
+import { encodeBatch, encodeHeader, encodeProtected } from '@machinefi/telemetry'
 import { describe, expect, test } from 'vitest'
 import { runCli } from './runCli.js'
 
@@ -46,6 +47,12 @@ describe('error', () => {
     [['device', 'show', 'did:io:0x12', '--node', 'http://127.0.0.1:1'], 2],
     [['device', 'show', `did:io:0x${'12'.repeat(20)}`, '--node', 'http://127.0.0.1:1'], 4],
     [['epoch', 'list', '--node', 'http://127.0.0.1:1'], 4],
+    [['epoch', 'list', '--node', '127.0.0.1'], 2],
+    [['epoch', 'list', '--node', 'localhost:4270'], 2],
+    [['dev', '--window', '500ms'], 2],
+    [['network', 'create', '--out', 'x', '--name', 'x', '--symbol', 'x', '--rpc', 'chain'], 2],
+    [['network', 'create', '--out', '.', '--name', 'x', '--symbol', 'x'], 2],
+    [['network', 'create', '--out', 'x', '--name', 'x', '--symbol', 'x', '--operator', '0x12'], 2],
     [['batch', 'inspect', 'absent.cose'], 2],
     [['batch', 'inspect', '-'], 2],
     [['claim', 'verify', 'absent.bundle'], 2],
@@ -85,5 +92,27 @@ describe('error', () => {
         name: 'InvalidOptionError',
       },
     })
+  })
+})
+
+describe('batch inspect', () => {
+  // The rows are what anyone may have written: a number, a map with a name that is not callable.
+  test.each([
+    [0, '01'],
+    [0, '81a168746f537472696e6701'],
+    [2 ** 53 - 1, '81820000'],
+  ])('behavior: a batch of start %d with the rows %s', async (start, rows) => {
+    const header = { commitment: null, count: 1, recordsHash: new Uint8Array(32), schema: 1 }
+    const stdin = encodeBatch({
+      payload: encodeHeader({ ...header, seq: 0, span: 0, start }),
+      protected: encodeProtected('ES256', new Uint8Array(20)),
+      records: Buffer.from(rows, 'hex'),
+      signature: new Uint8Array(64),
+    })
+    for (const json of [[], ['--json']])
+      expect(await runCli(['batch', 'inspect', '-', ...json], { stdin })).toMatchObject({
+        code: 0,
+        stderr: '',
+      })
   })
 })

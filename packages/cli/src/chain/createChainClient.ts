@@ -13,6 +13,7 @@ import {
 } from 'viem'
 import { getChainId } from 'viem/actions'
 import type { Context } from '../context.js'
+import { parseUrl } from '../options/parseUrl.js'
 import { developmentChainId, openAccount } from './openAccount.js'
 
 /** A client of a chain that was only named by its URL. */
@@ -55,7 +56,7 @@ export async function openChain(
   options: { account?: string; rpc: string },
   context: Context,
 ): Promise<ChainClient> {
-  const { rpc } = options
+  const rpc = parseUrl(options.rpc)
   let chainId: number
   try {
     chainId = await getChainId(createWalletClient({ transport: http(rpc, { retryCount: 1 }) }))

@@ -2,7 +2,7 @@ import { developmentAccount } from '../chain/openAccount.js'
 import { startDevnet } from '../chain/startDevnet.js'
 import type { Context } from '../context.js'
 import { writeNetworkFile } from '../network/networkFile.js'
-import { parseDuration } from '../options/parseDuration.js'
+import { parseDuration, parseSeconds } from '../options/parseDuration.js'
 import { parseInteger } from '../options/parseInteger.js'
 import { parseMetric } from '../options/parseMetric.js'
 import { parseSchema } from '../options/parseSchema.js'
@@ -29,8 +29,8 @@ type Options = {
 export async function dev(options: Options, context: Context): Promise<void> {
   const schema = parseSchema(options.schema, parseDuration(options.tick))
   const metric = parseMetric(options.metric, schema)
-  const windowMs = parseDuration(options.window)
-  const challengeWindow = Math.ceil(parseDuration(options.challenge) / 1000)
+  const windowMs = 1000 * parseSeconds(options.window)
+  const challengeWindow = parseSeconds(options.challenge)
   const devnet = await startDevnet({
     anvil: {
       hardfork: 'osaka',

@@ -41,7 +41,7 @@ export async function replay(csv: string, options: Options, context: Context): P
     const source = selectDevice(readings, options.device)
     checkFields(readings, schema)
     const offset = options.shift ? toOffset(readings, schema) : 0
-    if (options.out !== undefined) file = await open(resolve(context.cwd, options.out), 'ax')
+    if (options.out !== undefined) file = await openNew(options.out, context)
     const transport = file ? toFile(file) : http(options.node, { logKey: fromHex(network.logKey) })
     let batches = 0
     let bytes = 0
@@ -93,6 +93,17 @@ export async function replay(csv: string, options: Options, context: Context): P
     progress.clear()
     readings.close()
     await file?.close()
+  }
+}
+
+/** A new file: batches of another replay are never overwritten. */
+async function openNew(path: string, context: Context): Promise<FileHandle> {
+  try {
+    return await open(resolve(context.cwd, path), 'ax')
+  } catch (error) {
+    throw new ReplayError(`${path} exists already, or cannot be written.`, [
+      (error as Error).message,
+    ])
   }
 }
 

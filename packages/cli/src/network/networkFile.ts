@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Deployment, Network } from '@machinefi/contracts'
@@ -16,6 +17,12 @@ export type NetworkFile = {
   fromBlock: bigint
   network: Network
   schema: Schema
+}
+
+/** Asserts that a network file can be written, before a network is paid for. @throws {NetworkFileError} */
+export function assertNoFile(file: string, context: Context): void {
+  if (existsSync(resolve(context.cwd, file)))
+    throw new NetworkFileError(file, 'it exists already', undefined)
 }
 
 /** Writes a network file; an existing one is never overwritten. @throws {NetworkFileError} */

@@ -1,6 +1,7 @@
 import { BaseError, type Hex } from '@machinefi/core'
 import type { Metric } from '@machinefi/proof'
 import type { Schema } from '@machinefi/telemetry'
+import { parseUrl } from '../options/parseUrl.js'
 
 /** A network as its node describes it (`GET /networks/{id}`). */
 export type NodeNetwork = {
@@ -39,9 +40,10 @@ export async function fetchNetwork(node: string, id: string | undefined): Promis
 }
 
 async function request(node: string, path: string, accept: string): Promise<Response> {
+  const url = parseUrl(node) + path
   let response: Response
   try {
-    response = await fetch(new URL(path, node), {
+    response = await fetch(url, {
       headers: { accept },
       signal: AbortSignal.timeout(30_000),
     })

@@ -10,6 +10,14 @@ export function parseDuration(text: string): number {
   return duration
 }
 
+/** Parses a duration of whole seconds, which is what contracts count in, into seconds. */
+export function parseSeconds(text: string): number {
+  const seconds = parseDuration(text) / 1000
+  if (!Number.isInteger(seconds))
+    throw new InvalidDurationError(text, 'Contracts count in seconds.')
+  return seconds
+}
+
 /** Formats milliseconds for a person: `850 ms`, `12.4 s`, `3 min 5 s`. */
 export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`
@@ -20,10 +28,10 @@ export function formatDuration(ms: number): string {
 
 export class InvalidDurationError extends BaseError {
   override readonly name = 'InvalidDurationError'
-  constructor(text: string) {
+  constructor(text: string, ...metaMessages: readonly string[]) {
     super(`Not a duration: ${JSON.stringify(text)}.`, {
       kind: 'input',
-      metaMessages: ['Write a whole number and a unit: 500ms, 30s, 10m, 1h, 30d.'],
+      metaMessages: [...metaMessages, 'Write a whole number and a unit: 500ms, 30s, 10m, 1h, 30d.'],
     })
   }
 }

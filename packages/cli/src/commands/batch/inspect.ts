@@ -31,8 +31,8 @@ function summarize(batch: SignedBatch) {
     algorithm: batch.algorithm,
     schema: header.schema,
     seq: header.seq,
-    start: new Date(header.start).toISOString(),
-    end: new Date(header.start + header.span).toISOString(),
+    start: formatTime(header.start),
+    end: formatTime(header.start + header.span),
     /** Told from the rows: the schema itself is not in a batch. */
     tickMs: ticks ? header.span / ticks : null,
     count: header.count,
@@ -47,10 +47,22 @@ function summarize(batch: SignedBatch) {
 /** Rows as they are: ticks since the row before, then the scaled values. Not checked here. */
 function decodeRaw(records: Uint8Array): (number | bigint | null)[][] | null {
   try {
-    return decode(records)
+    const rows: unknown = decode(records)
+    return isRows(rows) ? rows : null
   } catch {
     return null
   }
+}
+
+function isRows(value: unknown): value is (number | bigint | null)[][] {
+  const isCell = (cell: unknown) =>
+    cell === null || typeof cell === 'number' || typeof cell === 'bigint'
+  return Array.isArray(value) && value.every((row) => Array.isArray(row) && row.every(isCell))
+}
+
+/** Headers may claim times that no calendar has. */
+function formatTime(time: number): string {
+  return time <= 8.64e15 ? new Date(time).toISOString() : `${time} ms`
 }
 
 function format(summary: Summary): string {

@@ -1,13 +1,13 @@
 import { createNetwork, encodePolicyParams } from '@machinefi/contracts'
-import { fromHex, toHex } from '@machinefi/core'
+import { toHex } from '@machinefi/core'
 import { encodeMetricParams } from '@machinefi/proof'
 import { schemaHash } from '@machinefi/telemetry'
-import { getAddress } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
-import { writeNetworkFile } from '../../network/networkFile.js'
+import { assertNoFile, writeNetworkFile } from '../../network/networkFile.js'
 import { readDeployment } from '../../network/readDeployment.js'
-import { parseDuration } from '../../options/parseDuration.js'
+import { parseAccountAddress } from '../../options/parseAccountAddress.js'
+import { parseDuration, parseSeconds } from '../../options/parseDuration.js'
 import { parseInteger } from '../../options/parseInteger.js'
 import { parseMetric } from '../../options/parseMetric.js'
 import { parseSchema } from '../../options/parseSchema.js'
@@ -46,7 +46,7 @@ export async function createMachineNetwork(options: Options, context: Context): 
     BigInt(parseInteger(`--${name}`, options[name]))
   const seconds = (
     name: 'challenge' | 'grace' | 'response' | 'retention' | 'takeover' | 'window',
-  ) => Math.floor(parseDuration(options[name]) / 1000)
+  ) => parseSeconds(options[name])
   const policy = { cap: integer('cap'), rate: integer('rate'), threshold: integer('threshold') }
   const coverage = integer('coverage')
   const windowSeconds = seconds('window')
@@ -57,10 +57,12 @@ export async function createMachineNetwork(options: Options, context: Context): 
     retention: seconds('retention'),
     takeoverDelay: seconds('takeover'),
   }
+  const namedOperator =
+    options.operator === undefined ? undefined : parseAccountAddress(options.operator)
+  assertNoFile(options.out, context)
 
   const client = await openChain(options, context)
   const deployment = await readDeployment(client, options.deployment, context)
-  const operator = options.operator ? toHex(fromHex(options.operator)) : client.account.address
   const {
     hash: _,
     receipt,
@@ -74,7 +76,7 @@ export async function createMachineNetwork(options: Options, context: Context): 
       metric: deployment.metrics[metric.type],
       metricParams: toHex(encodeMetricParams(metric)),
       minBond: 10n ** 18n,
-      operator: getAddress(operator),
+      operator: namedOperator ?? client.account.address,
       policy: deployment.policy,
       policyParams: encodePolicyParams(policy),
       schema: BigInt(schema.id),
