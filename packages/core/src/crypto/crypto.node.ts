@@ -11,8 +11,8 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * Importing a key costs one to two verifications, so the last ones used are
- * kept: 2.9 kB each, 30 MB at the most.
+ * Importing a key costs one to two verifications, so the last ones
+ * imported are kept: 2.9 kB each, 30 MB at the most.
  */
 const keys = new Map<string, KeyObject>()
 const maxKeys = 10_000

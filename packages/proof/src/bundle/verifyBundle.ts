@@ -44,7 +44,9 @@ import {
  * What only the chain knows: whether the epoch was posted (give `epochHash`),
  * who may sign for the operator (compare `logKey` and `operator`), and that the
  * contracts in the configuration are the metric and the policy named here.
- * Whether a batch was left out takes the whole log.
+ * Whether a batch was left out takes the whole log, and whether the cumulative
+ * rewards go on from the parent's takes the parent's ledger: `cumulative` and
+ * `complete` are the operator's word until then.
  *
  * @example
  * const verdict = await verifyBundle(bytes, { epochHash })
@@ -126,7 +128,7 @@ export declare namespace verifyBundle {
 
 /** A claim that holds. */
 export type ClaimVerdict = {
-  /** Reward of all windows so far. */
+  /** Reward of all windows so far, by the posted ledger; what it adds to was not checked. */
   cumulative: bigint
   /** 20 bytes. */
   device: Uint8Array
