@@ -36,7 +36,8 @@ process.on('message', async (question: Question) => {
       globalThis.gc?.()
       await setImmediate()
     }
-    process.send!(process.memoryUsage.rss())
+    const { external, heapUsed, rss } = process.memoryUsage()
+    process.send!({ live: heapUsed + external, resident: rss })
   } else if (question === 'errors') process.send!(errors)
   else {
     await net.close()

@@ -62,7 +62,7 @@ export async function startNodeProcess(): Promise<NodeProcess> {
       batches: ready.batches.map(fromHex),
       alive: () => exit === undefined,
       errors: () => ask<string[]>('errors'),
-      memory: () => ask<number>('memory'),
+      memory: () => ask<Memory>('memory'),
       async close() {
         if (exit === undefined) await ask('close').catch(() => {})
         await exited
@@ -87,8 +87,11 @@ export type NodeProcess = {
   alive(): boolean
   /** What went wrong in the node, though not by a client's fault. */
   errors(): Promise<string[]>
-  /** Resident memory after a garbage collection, bytes. */
-  memory(): Promise<number>
+  /** After a garbage collection. */
+  memory(): Promise<Memory>
   /** Stops node and chain. */
   close(): Promise<void>
 }
+
+/** Bytes that the operating system gave, and those of them that are in use. */
+export type Memory = { live: number; resident: number }
