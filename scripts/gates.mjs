@@ -43,6 +43,17 @@ const gates = {
   /** Committed ABIs and bytecode are what the Solidity compiles to. */
   generated: () =>
     run(process.execPath, [join(root, 'packages/contracts/scripts/generate.mjs'), '--check']),
+
+  /** Gas of every action on what is shipped, against `packages/contracts/snapshots`. */
+  gas: () =>
+    run(
+      process.execPath,
+      [
+        join(root, 'packages/contracts/scripts/forge.mjs'),
+        ...['test', '--match-contract', 'GasTest'],
+      ],
+      { FOUNDRY_PROFILE: 'release', FORGE_SNAPSHOT_CHECK: 'true' },
+    ),
 }
 
 const names = process.argv.slice(2)
@@ -89,11 +100,11 @@ async function eachPackage(check) {
   }
 }
 
-function run(command, args) {
+function run(command, args, env = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: root,
-      env: { ...process.env, NO_COLOR: '1' },
+      env: { ...process.env, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let output = ''
