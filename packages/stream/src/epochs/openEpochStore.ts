@@ -72,21 +72,20 @@ export function openEpochStore(database: Database.Database): EpochStore {
         database
           .prepare('DELETE FROM claims WHERE network = ? AND window = ? AND attempt = ?')
           .run([network, window, attempt])
-        insert(
-          claims.flatMap((claim) => [
-            network,
-            window,
-            attempt,
-            claim.slot,
-            claim.device,
-            claim.paid ? 1 : 0,
-            String(claim.value),
-            String(claim.reward),
-            String(claim.cumulative),
-            claim.steps,
-            claim.traceRoot,
-          ]),
-        )
+        insert(claims.length, (i, values, at) => {
+          const claim = claims[i]!
+          values[at] = network
+          values[at + 1] = window
+          values[at + 2] = attempt
+          values[at + 3] = claim.slot
+          values[at + 4] = claim.device
+          values[at + 5] = claim.paid ? 1 : 0
+          values[at + 6] = String(claim.value)
+          values[at + 7] = String(claim.reward)
+          values[at + 8] = String(claim.cumulative)
+          values[at + 9] = claim.steps
+          values[at + 10] = claim.traceRoot
+        })
       })
     },
     setPosted(network, { attempt, window }, posted) {

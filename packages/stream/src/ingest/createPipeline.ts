@@ -69,12 +69,18 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
       for (let position = 0; position < batches.length; position++)
         queue.push({
           batch: batches[position]!,
+          device: 0,
+          end: 0,
+          envelope: empty,
           followers: undefined,
           id: empty,
+          late: false,
           member: undefined,
           network,
           position,
+          records: empty,
           refreshed: false,
+          seq: 0,
           settle,
         })
       if (!pumping) {
@@ -177,6 +183,11 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
       return refuse(toProblem('signature'))
     job.member = member
     job.id = sha256(message)
+    job.device = member.number
+    job.seq = header.seq
+    job.end = header.start + header.span
+    job.envelope = batch.bytes.subarray(1, envelopeEnd(batch.bytes, records!))
+    job.records = records!
     place(job, member)
   }
 
@@ -268,7 +279,10 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
     try {
       for (const [state, jobs] of byNetwork) {
         const arrived = Math.max(clock(), state.arrived)
-        for (const job of jobs) state.log.append(job.id)
+        for (const job of jobs) {
+          state.log.append(job.id)
+          job.late = job.batch.header.start < state.cutEnd
+        }
         const time = Math.floor(arrived / 1000) * 1000
         const { log } = state
         const bytes = await signCheckpoint({
@@ -282,18 +296,7 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
         })
         commits.push({
           arrived,
-          batches: jobs.map((job) => {
-            const { bytes, header, records } = job.batch
-            return {
-              device: job.member!.number,
-              end: header.start + header.span,
-              envelope: bytes.subarray(1, envelopeEnd(bytes, records!)),
-              id: job.id,
-              late: header.start < state.cutEnd,
-              records: records!,
-              seq: header.seq,
-            }
-          }),
+          batches: jobs,
           checkpoint: { bytes, time },
           first: state.size,
           jobs,
@@ -319,14 +322,14 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
       options.onError(failure)
       return
     }
-    for (const { arrived, batches, checkpoint, first, jobs, state } of commits) {
+    for (const { arrived, checkpoint, first, jobs, state } of commits) {
       state.arrived = arrived
       state.size = first + jobs.length
       const receiptOf = encodeReceipts(checkpoint.bytes)
       for (let i = 0; i < jobs.length; i++) {
         const job = jobs[i]!
         const index = first + i
-        const { late } = batches[i]!
+        const { late } = job
         const proof = state.log.inclusionProof(index, state.size)
         const receipt = receiptOf(index, proof)
         const followers = release(job)
@@ -473,9 +476,16 @@ type Job = {
   readonly settle: (job: Job, outcome: Outcome) => void
   /** Batches of the same device and seq that came while this one was on its way. */
   followers: Job[] | undefined
-  id: Uint8Array
   member: Member | undefined
   refreshed: boolean
+  // What the store takes, known once the batch has passed: no other object is made of it.
+  device: number
+  end: number
+  envelope: Uint8Array
+  id: Uint8Array
+  late: boolean
+  records: Uint8Array
+  seq: number
 }
 
 /** Signatures checked before the event loop has its turn: about 2 ms. */

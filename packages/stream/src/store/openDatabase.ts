@@ -62,7 +62,8 @@ export function transaction<result>(database: Database.Database, body: () => res
 
 /**
  * Inserts many rows by prepared statements of many rows each: a call into the
- * engine costs as much as several rows.
+ * engine costs as much as several rows. The arrays that carry the values are
+ * used again and again.
  *
  * @param columns number of columns of `table`, all of which are given.
  */
@@ -70,21 +71,20 @@ export function prepareInsert(
   database: Database.Database,
   table: string,
   columns: number,
-): (values: readonly unknown[]) => void {
+): (rows: number, write: (row: number, values: unknown[], at: number) => void) => void {
   const row = `(${Array(columns).fill('?').join(',')})`
-  const statements = sizes.map((rows) => ({
-    length: rows * columns,
-    statement: database.prepare(`INSERT INTO ${table} VALUES ${Array(rows).fill(row).join(',')}`),
+  const statements = sizes.map((size) => ({
+    size,
+    statement: database.prepare(`INSERT INTO ${table} VALUES ${Array(size).fill(row).join(',')}`),
+    values: new Array<unknown>(size * columns),
   }))
-  return (values) => {
-    let offset = 0
-    for (const { length, statement } of statements)
-      for (; values.length - offset >= length; offset += length)
-        statement.run(
-          offset === 0 && values.length === length
-            ? (values as unknown[])
-            : values.slice(offset, offset + length),
-        )
+  return (rows, write) => {
+    let next = 0
+    for (const { size, statement, values } of statements)
+      for (; rows - next >= size; next += size) {
+        for (let i = 0; i < size; i++) write(next + i, values, i * columns)
+        statement.run(values)
+      }
   }
 }
 

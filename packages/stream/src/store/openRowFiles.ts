@@ -20,7 +20,7 @@ export const dayMs = 86_400_000
  */
 export type RowFiles = {
   /** Durable when it returns. */
-  append(day: number, rows: readonly { key: number; records: Uint8Array }[]): void
+  append(day: number, firstKey: number, batches: readonly { records: Uint8Array }[]): void
   get(day: number, key: number): Uint8Array | undefined
   /** Rows with `from <= key < to`, in order. */
   range(day: number, from: number, to: number): [key: number, records: Uint8Array][]
@@ -100,17 +100,14 @@ export function openRowFiles(directory: string): RowFiles {
   }
 
   return {
-    append(day, rows) {
+    append(day, firstKey, batches) {
       const file = use(day)
-      const values: unknown[] = new Array(rows.length * 2)
-      for (let i = 0; i < rows.length; i++) {
-        const row = rows[i]!
-        values[2 * i] = row.key
-        values[2 * i + 1] = row.records
-      }
       transaction(file.database, () => {
-        file.insert(values)
-        file.count.run([rows.length, rows[0]!.key])
+        file.insert(batches.length, (i, values, at) => {
+          values[at] = firstKey + i
+          values[at + 1] = batches[i]!.records
+        })
+        file.count.run([batches.length, firstKey])
       })
     },
     get: (day, key) =>
@@ -175,7 +172,7 @@ const maxOpenFiles = 16
 
 type DayFile = {
   database: Database.Database
-  insert: (values: readonly unknown[]) => void
+  insert: ReturnType<typeof prepareInsert>
   count: Database.Statement
   held: Database.Statement
   get: Database.Statement

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { toHex } from '@machinefi/core'
@@ -150,14 +150,41 @@ test('behavior: an expired day whose file is still there is removed', () => {
   expect(after.batch(1, 0)).toMatchObject({ index: 0, envelope: Buffer.alloc(100, 0) })
 })
 
+test('behavior: where seqs are is found in memory, in the table, and after a crash', () => {
+  const store = open()
+  store.append([commit(0, 6000)])
+  store.append([commit(6000, 50)])
+  const check = (store: Store) => {
+    for (const key of [0, 5999, 6000, 6049])
+      expect(store.find(1 + (key % 3), Math.floor(key / 3))?.index).toBe(key)
+    expect(store.find(1, 2017)).toBeUndefined()
+    expect(store.nextSeq(1)).toBe(2017)
+  }
+  check(store)
+  // As a crash leaves it: without what `close` does.
+  const copy = mkdtempSync(join(tmpdir(), 'stream-store-'))
+  cpSync(directory, copy, { recursive: true })
+  const crashed = openStore({ directory: copy, identity, networks: [network] })
+  check(crashed)
+  expect(crashed.counts(1)).toMatchObject({ batches: 2017 })
+  expect(crashed.ofDevice(1, 2, 2010, 0, 3).map(({ index }) => index)).toEqual([6031, 6034, 6037])
+  expect(crashed.indexesOf(1, 3, 6040, 6050).sort()).toEqual([6041, 6044, 6047])
+  crashed.close()
+  rmSync(copy, { force: true, recursive: true })
+  store.close()
+  check(open())
+})
+
 test('behavior: a device’s seq is in the log once', () => {
   const store = open()
   store.append([commit(0, 3)])
+  expect(store.counts(1)).toMatchObject({ batches: 1 })
   const twice = commit(3, 1)
   twice.batches[0]!.seq = 0
   twice.batches[0]!.device = 1
-  expect(() => store.append([twice])).toThrow(/UNIQUE/)
-  expect(store.size(1)).toBe(3)
+  store.append([twice])
+  expect(() => store.counts(1)).toThrow(/UNIQUE/)
+  expect(() => store.close()).toThrow(/UNIQUE/)
 })
 
 test('error: another process, or another opener here, has the directory', () => {

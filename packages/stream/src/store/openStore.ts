@@ -109,7 +109,7 @@ export function openStore(options: openStore.Options): Store {
       )?.[0]
     const number = find()
     if (number !== undefined) return number
-    db.prepare('INSERT INTO networks (id, cursor) VALUES (?, -1)').run([id])
+    db.prepare('INSERT INTO networks (id, cursor, placed) VALUES (?, -1, 0)').run([id])
     return find()!
   }
 
@@ -136,22 +136,22 @@ export function openStore(options: openStore.Options): Store {
       .prepare(`SELECT ${columns} FROM batches WHERE key >= ? AND key < ? ORDER BY key`)
       .raw(),
     ids: db.prepare('SELECT key, id FROM batches WHERE key >= ? AND key < ? ORDER BY key').raw(),
-    find: db.prepare('SELECT key, id FROM batches WHERE device = ? AND seq = ?').raw(),
+    place: db.prepare('SELECT key FROM places WHERE device = ? AND seq = ?').raw(),
     ofDevice: db
       .prepare(
-        `SELECT ${columns} FROM batches WHERE device = ? AND seq >= ? AND key >= ? ORDER BY seq LIMIT ?`,
+        `SELECT b.key, b.device, b.seq, b.arrived, b.late, b.id, b.envelope
+         FROM places AS p CROSS JOIN batches AS b ON b.key = p.key
+         WHERE p.device = ? AND p.seq >= ? AND p.key >= ? ORDER BY p.seq LIMIT ?`,
       )
       .raw(),
-    indexesOf: db
-      .prepare('SELECT key FROM batches WHERE device = ? AND key >= ? AND key < ?')
-      .raw(),
-    maxSeq: db.prepare('SELECT max(seq) FROM batches WHERE device = ?').raw(),
-    count: db.prepare('SELECT count(*) FROM batches WHERE device = ?').raw(),
+    indexesOf: db.prepare('SELECT key FROM places WHERE device = ? AND key >= ? AND key < ?').raw(),
+    maxSeq: db.prepare('SELECT max(seq) FROM places WHERE device = ?').raw(),
+    count: db.prepare('SELECT count(*) FROM places WHERE device = ?').raw(),
     late: db.prepare('SELECT count(*) FROM batches WHERE device = ? AND late = 1').raw(),
     gaps: db
       .prepare(
         `SELECT before + 1, seq - 1 FROM (
-           SELECT seq, lag(seq, 1, -1) OVER (ORDER BY seq) AS before FROM batches WHERE device = ?
+           SELECT seq, lag(seq, 1, -1) OVER (ORDER BY seq) AS before FROM places WHERE device = ?
          ) WHERE seq > before + 1 LIMIT ?`,
       )
       .raw(),
@@ -177,6 +177,70 @@ export function openStore(options: openStore.Options): Store {
   const count = (statement: { get(values: unknown): unknown }, device: number) =>
     first<[number]>(statement, device)![0]
 
+  // Where a device's seqs are is an index over random places: kept up with every commit, it would
+  // be most of what is written. So the last batches are in memory, and in the table by thousands;
+  // after a crash those that are missing there are read from the log.
+  const recent = new Map<number, Map<number, number>>()
+  let recentCount = 0
+  /** Entries of each network's log that are in memory or in the table. */
+  const remembered = new Map<number, number>()
+  const insertPlaces = prepareInsert(db, 'places', 3)
+
+  function remember(key: number, { device, seq }: { device: number; seq: number }) {
+    let seqs = recent.get(device)
+    if (!seqs) {
+      seqs = new Map()
+      recent.set(device, seqs)
+    }
+    seqs.set(seq, key)
+    recentCount++
+    remembered.set(Math.floor(key / span), (key % span) + 1)
+  }
+
+  /** Moves what is in memory to the table, or does nothing if there is nothing of `device`. */
+  function place(device?: number) {
+    if (recentCount === 0 || (device !== undefined && !recent.has(device))) return
+    // In the order of the table, which touches each of its pages once.
+    const places: [device: number, seq: number, key: number][] = []
+    for (const device of [...recent.keys()].sort((a, b) => a - b)) {
+      const seqs = recent.get(device)!
+      for (const seq of [...seqs.keys()].sort((a, b) => a - b))
+        places.push([device, seq, seqs.get(seq)!])
+    }
+    transaction(db, () => {
+      insertPlaces(places.length, (i, values, at) => {
+        for (let j = 0; j < 3; j++) values[at + j] = places[i]![j]
+      })
+      for (const [network, entries] of remembered)
+        db.prepare('UPDATE networks SET placed = ? WHERE number = ?').run([entries, network])
+    })
+    recent.clear()
+    recentCount = 0
+  }
+
+  /** Reads into memory what the table of places does not have yet. */
+  function readRecent() {
+    for (const network of files.keys()) {
+      const [placed] = first<[number]>(
+        db.prepare('SELECT placed FROM networks WHERE number = ?').raw(),
+        network,
+      )!
+      for (let from = placed; from < size(network); from += 10_000) {
+        const keys = [network * span + from, network * span + from + 10_000]
+        for (const [key, device, seq] of query.batches.all(keys) as BatchRow[])
+          remember(key, { device, seq })
+        if (recentCount >= maxRecent) place()
+      }
+    }
+  }
+
+  try {
+    readRecent()
+  } catch (error) {
+    close()
+    throw error
+  }
+
   return {
     numberOf,
     size,
@@ -194,35 +258,30 @@ export function openStore(options: openStore.Options): Store {
       return ids
     },
     append(commits) {
-      for (const { arrived, batches, network, first } of commits) {
-        const key = network * span + first
-        files.get(network)!.append(
-          Math.floor(arrived / dayMs),
-          batches.map(({ records }, i) => ({ key: key + i, records })),
-        )
-      }
+      for (const { arrived, batches, network, first } of commits)
+        files.get(network)!.append(Math.floor(arrived / dayMs), network * span + first, batches)
       transaction(db, () => {
         for (const { arrived, batches, checkpoint, network, first } of commits) {
           const key = network * span + first
-          const values: unknown[] = new Array(batches.length * 7)
-          let at = 0
           let end = 0
-          for (let i = 0; i < batches.length; i++) {
+          insertBatches(batches.length, (i, values, at) => {
             const batch = batches[i]!
-            values[at++] = key + i
-            values[at++] = batch.device
-            values[at++] = batch.seq
-            values[at++] = arrived
-            values[at++] = batch.late ? 1 : 0
-            values[at++] = batch.id
-            values[at++] = batch.envelope
+            values[at] = key + i
+            values[at + 1] = batch.device
+            values[at + 2] = batch.seq
+            values[at + 3] = arrived
+            values[at + 4] = batch.late ? 1 : 0
+            values[at + 5] = batch.id
+            values[at + 6] = batch.envelope
             if (batch.end > end) end = batch.end
-          }
-          insertBatches(values)
+          })
           insertCheckpoint.run([key + batches.length, checkpoint.time, checkpoint.bytes])
           countDay.run([network, Math.floor(arrived / dayMs), batches.length, end])
         }
       })
+      for (const { batches, first, network } of commits)
+        for (let i = 0; i < batches.length; i++) remember(network * span + first + i, batches[i]!)
+      if (recentCount >= maxRecent) place()
     },
     batch(network, index) {
       const row = first<BatchRow>(query.batch, network * span + index)
@@ -230,14 +289,16 @@ export function openStore(options: openStore.Options): Store {
     },
     batches: (network, from, to) =>
       (query.batches.all([network * span + from, network * span + to]) as BatchRow[]).map(toBatch),
-    ofDevice: (network, device, fromSeq, fromIndex, limit) =>
-      (query.ofDevice.all([device, fromSeq, network * span + fromIndex, limit]) as BatchRow[]).map(
-        toBatch,
-      ),
-    indexesOf: (network, device, from, to) =>
-      (query.indexesOf.all([device, network * span + from, network * span + to]) as [number][]).map(
-        ([key]) => key % span,
-      ),
+    ofDevice(network, device, fromSeq, fromIndex, limit) {
+      place(device)
+      const values = [device, fromSeq, network * span + fromIndex, limit]
+      return (query.ofDevice.all(values) as BatchRow[]).map(toBatch)
+    },
+    indexesOf(network, device, from, to) {
+      place(device)
+      const values = [device, network * span + from, network * span + to]
+      return (query.indexesOf.all(values) as [number][]).map(([key]) => key % span)
+    },
     records(network, batches) {
       const rows = files.get(network)!
       const records: (Uint8Array | null)[] = []
@@ -254,16 +315,26 @@ export function openStore(options: openStore.Options): Store {
       return records
     },
     find(device, seq) {
-      const row = first<[number, Uint8Array]>(query.find, device, seq)
-      return row && { index: row[0] % span, id: row[1] }
+      const key = recent.get(device)?.get(seq) ?? first<[number]>(query.place, device, seq)?.[0]
+      return key === undefined
+        ? undefined
+        : { index: key % span, id: first<BatchRow>(query.batch, key)![5] }
     },
     nextSeq(device) {
-      const last = first<[number | null]>(query.maxSeq, device)![0]
-      return last === null ? 0 : last + 1
+      const last = first<[number | null]>(query.maxSeq, device)![0] ?? -1
+      return 1 + Math.max(last, ...(recent.get(device)?.keys() ?? []))
     },
-    counts: (device) => ({ batches: count(query.count, device), late: count(query.late, device) }),
-    gaps: (device, limit) =>
-      (query.gaps.all([device, limit]) as [number, number][]).map(([from, to]) => ({ from, to })),
+    counts(device) {
+      place(device)
+      return { batches: count(query.count, device), late: count(query.late, device) }
+    },
+    gaps(device, limit) {
+      place(device)
+      return (query.gaps.all([device, limit]) as [number, number][]).map(([from, to]) => ({
+        from,
+        to,
+      }))
+    },
     firstArrivedSince(network, time) {
       // Arrival never goes backwards along the log, so a binary search finds it.
       let low = 0
@@ -398,7 +469,13 @@ export function openStore(options: openStore.Options): Store {
       files.get(network)!.remove(day)
     },
     database: db,
-    close,
+    close() {
+      try {
+        if (db.open) place()
+      } finally {
+        close()
+      }
+    },
   }
 }
 
@@ -569,6 +646,8 @@ type MemberRow = [
 /** Keys are network × span + index (or size), so that one integer orders everything. */
 const span = 2 ** 40
 const maxEvidence = 8
+/** Batches whose place is in memory only. */
+const maxRecent = 4096
 const memberColumns =
   'number, address, slot, joined_at, suspended_at, assurance, algorithm, public_key, owner'
 
@@ -603,7 +682,8 @@ const toMember = (row: MemberRow): StoredMember => ({
 const tables = `
   CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS networks (
-    number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, cursor INTEGER NOT NULL
+    number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, cursor INTEGER NOT NULL,
+    placed INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS devices (
     number INTEGER PRIMARY KEY, network INTEGER NOT NULL, address BLOB NOT NULL,
@@ -615,7 +695,10 @@ const tables = `
     key INTEGER PRIMARY KEY, device INTEGER NOT NULL, seq INTEGER NOT NULL,
     arrived INTEGER NOT NULL, late INTEGER NOT NULL, id BLOB NOT NULL, envelope BLOB NOT NULL
   ) STRICT;
-  CREATE UNIQUE INDEX IF NOT EXISTS batches_of_device ON batches (device, seq);
+  CREATE TABLE IF NOT EXISTS places (
+    device INTEGER NOT NULL, seq INTEGER NOT NULL, key INTEGER NOT NULL,
+    PRIMARY KEY (device, seq)
+  ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS late_batches ON batches (device) WHERE late = 1;
   CREATE TABLE IF NOT EXISTS checkpoints (
     key INTEGER PRIMARY KEY, time INTEGER NOT NULL, bytes BLOB NOT NULL
