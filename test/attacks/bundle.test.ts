@@ -165,6 +165,7 @@ test('behavior: machinefi claim verify', async () => {
   })
   const onChain = await machinefi(
     ...['claim', 'verify', file, '--check-chain', '--rpc', net.anvil.url],
+    ...['--network', net.network.id],
     ...['--device', formatDid(publicKeyToAddress(walker.publicKey))],
   )
   expect([onChain.code, onChain.stderr]).toEqual([0, ''])

@@ -63,7 +63,7 @@ function define(context: Context): Command {
     otherwise: string | undefined,
   ) =>
     new Option(flags, description).default(
-      context.env[variable] ?? otherwise,
+      context.env[variable] ?? (otherwise === 'any' ? undefined : otherwise),
       `${variable}, else ${otherwise ?? 'the node’s only one'}`,
     )
   const examples = (...lines: string[]) =>
@@ -284,13 +284,24 @@ function define(context: Context): Command {
     .description('check a bundle from scratch: signatures, log, fold, ledger, posted root')
     .option('--device <device>', 'print this device only')
     .option('--epoch <hash>', 'posted epoch hash, as read from the chain yourself')
-    .option('--check-chain', 'read the posted epoch hash from --rpc')
+    .option(
+      '--check-chain',
+      'compare with the chain at --rpc: posted, not voided, by the bonded key, with the metric it names',
+    )
+    .addOption(
+      fromEnvironment(
+        '--network <id>',
+        'network the bundle must be of; --check-chain needs it, since anyone can create a network',
+        'MACHINEFI_NETWORK',
+        'any',
+      ),
+    )
     .addOption(rpcOption())
     .addHelpText(
       'after',
       examples(
         'claim verify epoch.bundle --device did:io:0x…',
-        'claim verify epoch.bundle --check-chain',
+        'claim verify epoch.bundle --check-chain --network 0x…',
       ),
     )
     .action(async (bundle, options) =>

@@ -136,7 +136,12 @@ describe('a developer’s afternoon', { timeout: 120_000 }, () => {
     expect((await cli('claim', 'show', did, '--window', claim.name)).stdout).toContain('10')
 
     await json('epoch', 'show', `${claim.window}`, '--out', 'epoch.bundle')
-    const verified = await json('claim', 'verify', 'epoch.bundle', '--device', did, '--check-chain')
+    const verify = ['claim', 'verify', 'epoch.bundle', '--device', did]
+    const verified = await json(...verify, '--check-chain', '--network', facts.id)
+    // Anyone can create a network: which one is trusted must be said.
+    expect((await cli(...verify, '--check-chain')).code).toBe(2)
+    const other = await cli(...verify, '--network', `0x${'12'.repeat(32)}`)
+    expect([other.code, other.stderr]).toEqual([3, expect.stringContaining('at network')])
     expect(verified).toMatchObject({ claims: [{ did, reward: '10', value: '10' }], ok: true })
     const bytes = readFileSync(join(cwd, 'epoch.bundle'))
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1

@@ -1,7 +1,7 @@
 import { developmentAccount } from '../chain/openAccount.js'
 import { startDevnet } from '../chain/startDevnet.js'
 import type { Context } from '../context.js'
-import { writeNetworkFile } from '../network/networkFile.js'
+import { assertNoFile, writeNetworkFile } from '../network/networkFile.js'
 import { parseDuration, parseSeconds } from '../options/parseDuration.js'
 import { parseInteger } from '../options/parseInteger.js'
 import { parseMetric } from '../options/parseMetric.js'
@@ -31,6 +31,7 @@ export async function dev(options: Options, context: Context): Promise<void> {
   const metric = parseMetric(options.metric, schema)
   const windowMs = 1000 * parseSeconds(options.window)
   const challengeWindow = parseSeconds(options.challenge)
+  if (options.networkFile !== undefined) assertNoFile(options.networkFile, context)
   const devnet = await startDevnet({
     anvil: {
       hardfork: 'osaka',

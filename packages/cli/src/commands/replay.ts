@@ -1,11 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { BaseError, fromHex } from '@machinefi/core'
+import { BaseError, formatDid, fromHex, publicKeyToAddress, type Signer } from '@machinefi/core'
 import { createDevice, http, type Transport } from '@machinefi/device'
 import { openFileStore, openKeyFile } from '@machinefi/device/node'
 import type { Schema } from '@machinefi/telemetry'
 import type { Context } from '../context.js'
-import { fetchNetwork } from '../node/fetchNode.js'
+import { fetchNetwork, fetchNode, type NodeNetwork, NodeProblemError } from '../node/fetchNode.js'
 import { createProgress } from '../output/createProgress.js'
 import { formatJson } from '../output/formatJson.js'
 import { openReadings, type Readings } from '../readings/openReadings.js'
@@ -56,9 +56,10 @@ export async function replay(csv: string, options: Options, context: Context): P
       signer,
       store: openFileStore(resolve(context.cwd, options.state ?? `${options.key}.state`)),
       transport,
-      ...(file ? { nextSeq: 0 } : {}),
+      ...(file ? { nextSeq: await readNextSeq(options.node, network, signer) } : {}),
     })
     let recorded = 0
+    let refused: unknown
     // Readings that come together share one sync of the disk.
     const queued: Promise<void>[] = []
     try {
@@ -71,23 +72,29 @@ export async function replay(csv: string, options: Options, context: Context): P
             Number.isNaN(values[i]) ? null : (values[i] as number),
           ]),
         )
-        queued.push(device.record(record, { time: time + offset }))
+        const taken = device.record(record, { time: time + offset }).catch((error) => {
+          refused ??= error
+        })
+        queued.push(taken)
+        // A reading that is refused is refused at once: nothing after it is taken.
+        await null
+        if (refused !== undefined) break
         if (++recorded % 600 === 0) await Promise.all(queued.splice(0))
         if (recorded % drainEvery === 0) await device.flush({ partial: false })
-        progress.update(`${recorded} readings, ${batches} batches delivered`)
+        progress.update(`${recorded} readings, ${plural(batches, 'batch')} delivered`)
       }
-      await Promise.all(queued.splice(0))
-      await device.flush()
+      await Promise.all(queued)
+      if (recorded > 0 || refused === undefined) await device.flush()
     } finally {
-      await Promise.allSettled(queued)
       await device.close()
     }
     progress.clear()
+    if (refused !== undefined) throw new ReadingRefusedError(recorded, refused)
     const result = { did: device.did, readings: recorded, batches, bytes }
     context.stdout.write(
       options.json
         ? `${formatJson(result)}\n`
-        : `${recorded} readings in ${batches} batches, ${bytes} bytes: ${file ? `signed, in ${options.out}` : 'delivered, receipts verified'}\n`,
+        : `${plural(recorded, 'reading')} in ${plural(batches, 'batch')}, ${bytes} bytes: ${file ? `signed, in ${options.out}` : 'delivered, receipts verified'}\n`,
     )
   } finally {
     progress.clear()
@@ -119,6 +126,25 @@ function toFile(file: FileHandle): Transport {
   }
 }
 
+/** Where a device with no state of its own may begin: above all that the node ever had of it. */
+async function readNextSeq(node: string, network: NodeNetwork, signer: Signer): Promise<number> {
+  const did = formatDid(publicKeyToAddress(signer.publicKey))
+  try {
+    const path = `/networks/${network.id}/devices/${did}`
+    const { nextSeq } = await fetchNode<{ nextSeq: number }>(node, path)
+    return nextSeq
+  } catch (error) {
+    // No member: the node has nothing of it.
+    if (error instanceof NodeProblemError && error.status === 404) return 0
+    throw error
+  }
+}
+
+function plural(count: number, noun: 'batch' | 'reading'): string {
+  if (count === 1) return `1 ${noun}`
+  return `${count} ${noun === 'batch' ? 'batches' : 'readings'}`
+}
+
 function selectDevice({ devices }: Readings, name: string | undefined): number {
   if (name === undefined && devices.length === 1) return 0
   const index = devices.indexOf(name ?? '')
@@ -142,6 +168,23 @@ function checkFields({ fields }: Readings, schema: Schema): void {
 /** What moves the last reading to the tick before now. */
 function toOffset({ lastTime }: Readings, { tickMs }: Schema): number {
   return Math.floor((Date.now() - lastTime) / tickMs - 1) * tickMs
+}
+
+export class ReadingRefusedError extends BaseError {
+  override readonly name = 'ReadingRefusedError'
+  constructor(recorded: number, cause: unknown) {
+    const reason = cause instanceof BaseError ? cause.shortMessage : String(cause)
+    super(`Reading ${recorded + 1} was refused: ${reason}`, {
+      cause,
+      kind: cause instanceof BaseError ? cause.kind : 'internal',
+      metaMessages: [
+        recorded === 0
+          ? 'Nothing was taken.'
+          : `The ${plural(recorded, 'reading')} before it are taken; nothing after it is.`,
+        ...(cause instanceof BaseError ? cause.metaMessages : []),
+      ],
+    })
+  }
 }
 
 export class ReplayError extends BaseError {

@@ -8,7 +8,7 @@ const maxRows = 40
 /** The demo's end, for a person: who was paid what, what it cost, where the time went. */
 export function formatReport(report: DemoReport): string {
   const { attacks, balances, batches, claims, gas, phases, readings, wireBytes } = report
-  const number = (value: number) => value.toLocaleString('en-US')
+  const number = (value: number | string) => BigInt(value).toLocaleString('en-US')
   const balanceOf = new Map(balances.map(({ balance, owner }) => [owner, balance]))
   const short = (text: string) => `${text.slice(0, 10)}…${text.slice(-4)}`
   const shown = claims.slice(0, maxRows)
@@ -19,7 +19,7 @@ export function formatReport(report: DemoReport): string {
       short(owner),
       window,
       number(value),
-      reward > 0 ? number(reward) : '–',
+      BigInt(reward) > 0n ? number(reward) : '–',
       number(balanceOf.get(owner) ?? 0),
     ]),
     { right: [3, 4, 5] },
@@ -41,7 +41,7 @@ export function formatReport(report: DemoReport): string {
         ]),
       )}`,
     )
-  const rewarded = claims.filter(({ reward }) => reward > 0).length
+  const rewarded = claims.filter(({ reward }) => BigInt(reward) > 0n).length
   const facts: [string, string][] = [
     [
       'readings',

@@ -34,11 +34,11 @@ export type DemoReport = {
   claims: DemoClaim[]
   attacks: Attack[]
   /** Units of the token. */
-  minted: number
-  totalSupply: number
+  minted: Amount
+  totalSupply: Amount
   /** Means per transaction and device-day; `redeem` and `register` are sums. */
   gas: { perDeviceDay: number; postEpoch: number; redeem: number; register: number }
-  balances: { balance: number; owner: Address }[]
+  balances: { balance: Amount; owner: Address }[]
   /** Milliseconds by phase. */
   phases: Record<string, number>
   elapsedMs: number
@@ -49,9 +49,12 @@ export type DemoClaim = {
   did: string
   owner: Address
   window: string
-  value: number
-  reward: number
+  value: Amount
+  reward: Amount
 }
+
+/** A number as long as it is exact, else decimal text. */
+export type Amount = number | string
 
 /** How often the fleet waits for its receipts, in time of the readings: bounds what is in flight. */
 const drainMs = 12 * 3_600_000
@@ -243,8 +246,8 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
       wireBytes,
       claims,
       attacks,
-      minted: Number(redeemed.amount),
-      totalSupply: Number(await readToken('totalSupply', [])),
+      minted: toAmount(redeemed.amount),
+      totalSupply: toAmount(await readToken('totalSupply', [])),
       gas: {
         perDeviceDay: Math.round(redeemed.gasUsed / Math.max(1, claims.length)),
         postEpoch: Math.round(postGas.reduce((sum, gas) => sum + gas, 0) / postGas.length),
@@ -253,7 +256,7 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
       },
       balances: await Promise.all(
         fleet.map(async ({ owner }) => ({
-          balance: Number(await readToken('balanceOf', [owner])),
+          balance: toAmount(await readToken('balanceOf', [owner])),
           owner,
         })),
       ),
@@ -373,13 +376,18 @@ async function readClaims(
         device: walker.name,
         did: entry.did,
         owner: walker.owner,
-        reward: Number(entry.reward),
-        value: Number(entry.value),
+        reward: toAmount(BigInt(entry.reward)),
+        value: toAmount(BigInt(entry.value)),
         window: ledger.name,
       })
     }
   }
   return claims
+}
+
+function toAmount(value: bigint): Amount {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value.toString()
 }
 
 export class DemoError extends BaseError {

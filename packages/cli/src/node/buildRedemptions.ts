@@ -68,6 +68,8 @@ export function buildRedemptions(
 function toLedger({ depth, entries, ledgerRoot }: NodeLedger): Ledger {
   const slots: (Entry | null)[] = []
   for (const entry of entries) {
+    if (!(entry.slot >= 0 && entry.slot < 2 ** depth && entry.slot < 2 ** 32))
+      throw new LedgerSlotError(entry.slot, depth)
     while (slots.length <= entry.slot) slots.push(null)
     slots[entry.slot] = {
       cumulative: BigInt(entry.cumulative),
@@ -81,6 +83,15 @@ function toLedger({ depth, entries, ledgerRoot }: NodeLedger): Ledger {
   if (toHex(ledger.root) !== ledgerRoot)
     throw new LedgerMismatchError(toHex(ledger.root), ledgerRoot)
   return ledger
+}
+
+export class LedgerSlotError extends BaseError {
+  override readonly name = 'LedgerSlotError'
+  constructor(slot: number, depth: number) {
+    super(`The node’s ledger has an entry in slot ${slot}, beyond its depth of ${depth}.`, {
+      kind: 'integrity',
+    })
+  }
 }
 
 export class LedgerMismatchError extends BaseError {

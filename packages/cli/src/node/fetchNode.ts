@@ -23,7 +23,12 @@ export type NodeNetwork = {
 
 /** Asks a node for JSON; its problems (RFC 9457) become errors. */
 export async function fetchNode<value>(node: string, path: string): Promise<value> {
-  return (await (await request(node, path, 'application/json')).json()) as value
+  const response = await request(node, path, 'application/json')
+  try {
+    return (await response.json()) as value
+  } catch (cause) {
+    throw new NotANodeError(node, cause)
+  }
 }
 
 /** Asks a node for bytes. */
@@ -62,6 +67,16 @@ export class NodeUnreachableError extends BaseError {
       cause,
       kind: 'transport',
       metaMessages: ['Start one with `machinefi dev`, or name one with --node or MACHINEFI_NODE.'],
+    })
+  }
+}
+
+export class NotANodeError extends BaseError {
+  override readonly name = 'NotANodeError'
+  constructor(node: string, cause: unknown) {
+    super(`What answers at ${new URL(node).origin} is no stream node: its answer is not JSON.`, {
+      cause,
+      kind: 'transport',
     })
   }
 }

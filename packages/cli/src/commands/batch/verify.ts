@@ -3,6 +3,7 @@ import { type Schema, verifyBatch } from '@machinefi/telemetry'
 import type { Context } from '../../context.js'
 import { fetchNetwork, fetchNode } from '../../node/fetchNode.js'
 import { parseDuration } from '../../options/parseDuration.js'
+import { parseInteger } from '../../options/parseInteger.js'
 import { readInput } from '../../options/readInput.js'
 import { formatJson } from '../../output/formatJson.js'
 import { readBatches } from './readBatches.js'
@@ -71,11 +72,14 @@ async function resolveNetwork(
   return {
     id: network,
     schema: {
-      fields: Array.from({ length: Number(fields) }, (_, i) => ({
-        name: `f${i}`,
-        scale: 0,
-        unit: 'count',
-      })),
+      fields: Array.from(
+        { length: parseInteger('--fields', fields, { least: 1, most: 22 }) },
+        (_, i) => ({
+          name: `f${i}`,
+          scale: 0,
+          unit: 'count',
+        }),
+      ),
       tickMs: parseDuration(tick),
     },
   }

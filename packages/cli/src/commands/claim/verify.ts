@@ -1,6 +1,13 @@
 import { readEpoch, readNetwork, readOperator } from '@machinefi/contracts'
+import {
+  averageMetricBytecode,
+  countMetricBytecode,
+  coverageMetricBytecode,
+  sumMetricBytecode,
+  thresholdPolicyBytecode,
+} from '@machinefi/contracts/bytecode'
 import { BaseError, formatDid, fromHex, parseDid, toHex } from '@machinefi/core'
-import { decodeBundle, networkId, verifyBundle } from '@machinefi/proof'
+import { decodeBundle, decodeConfig, networkId, verifyBundle } from '@machinefi/proof'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
 import { formatWindow } from '../../options/parseWindow.js'
@@ -12,6 +19,7 @@ type Options = {
   checkChain?: boolean
   device?: string
   epoch?: string
+  network?: string
   json?: boolean
   rpc: string
 }
@@ -26,6 +34,7 @@ export async function verifyClaims(
   context: Context,
 ): Promise<void> {
   const bytes = await readInput(file, context)
+  if (options.checkChain && options.network === undefined) throw new NetworkMissingError()
   const { logKey, ...posted } = options.checkChain
     ? await readPosted(bytes, options, context)
     : { ...(options.epoch ? { epochHash: fromHex(options.epoch) } : {}), logKey: undefined }
@@ -36,6 +45,8 @@ export async function verifyClaims(
     if (options.json) context.stdout.write(`${formatJson(verdict)}\n`)
     throw new ClaimRefusedError(verdict.at, verdict.reason)
   }
+  if (options.network !== undefined && options.network.toLowerCase() !== toHex(verdict.network))
+    throw new ClaimRefusedError('network', `it is of ${toHex(verdict.network)}`)
   if (logKey !== undefined && logKey !== toHex(verdict.logKey))
     throw new ClaimRefusedError('log key', `the operator that posted is bonded with ${logKey}`)
   const claims = verdict.claims
@@ -77,9 +88,12 @@ export async function verifyClaims(
   )
 }
 
-/** What the chain says of the epoch the bundle claims to be, of who posted it, and of the windows' length. */
+/**
+ * What the chain says of the epoch the bundle claims to be and of who posted
+ * it; refuses a bundle whose metric or policy is not the contract it names.
+ */
 async function readPosted(bytes: Uint8Array, options: Options, context: Context) {
-  const { attempt, network, window } = decodeBundle(bytes)
+  const { attempt, config, metric, network, window } = decodeBundle(bytes)
   const client = await openChain(options, context)
   const onChain = await readNetwork(client, {
     factory: toHex(network.factory),
@@ -88,8 +102,40 @@ async function readPosted(bytes: Uint8Array, options: Options, context: Context)
   const epoch = await readEpoch(client, { network: onChain, window })
   if (epoch === null || epoch.attempt !== attempt || epoch.status === 'void')
     throw new ClaimRefusedError('posted root', 'the chain has no such epoch, or it was voided')
+  const contracts = decodeConfig(config)
+  for (const [name, address, bytecode] of [
+    [metric, contracts.metric, metricBytecodes[metric]],
+    ['threshold policy', contracts.policy, thresholdPolicyBytecode],
+  ] as const) {
+    // None of these contracts has immutables: what is deployed is the end of what was sent.
+    const code = await client.getCode({ address: toHex(address) })
+    if (code === undefined || !bytecode.endsWith(code.slice(2)))
+      throw new ClaimRefusedError(
+        'config',
+        `the contract at ${toHex(address)} is not the ${name} that this version knows`,
+      )
+  }
   const { logKey } = await readOperator(client, { network: onChain, operator: epoch.operator })
   return { epochHash: fromHex(epoch.epochHash), logKey }
+}
+
+const metricBytecodes = {
+  average: averageMetricBytecode,
+  count: countMetricBytecode,
+  coverage: coverageMetricBytecode,
+  sum: sumMetricBytecode,
+} as const
+
+export class NetworkMissingError extends BaseError {
+  override readonly name = 'NetworkMissingError'
+  constructor() {
+    super('--check-chain needs --network.', {
+      kind: 'input',
+      metaMessages: [
+        'A bundle names its own network, and anyone can create one: say which one you trust.',
+      ],
+    })
+  }
 }
 
 export class ClaimRefusedError extends BaseError {
