@@ -8,6 +8,7 @@ import {IMembership} from "./interfaces/IMembership.sol";
 import {IMetric} from "./interfaces/IMetric.sol";
 import {IRewardPolicy} from "./interfaces/IRewardPolicy.sol";
 import {ISettlement} from "./interfaces/ISettlement.sol";
+import {Rows} from "./metrics/Rows.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {IERC6372} from "@openzeppelin/contracts/interfaces/IERC6372.sol";
@@ -142,9 +143,12 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         if (config.maxRowsBytes == 0 || config.maxRowsBytes > MOST_ROWS_BYTES) {
             revert InvalidMaxRowsBytes(config.maxRowsBytes, MOST_ROWS_BYTES);
         }
-        if (config.fields == 0 || config.tickMs == 0) {
+        if (config.fields == 0 || config.fields > Rows.MAX_FIELDS || config.tickMs == 0) {
             revert InvalidSchema(config.fields, config.tickMs);
         }
+        // Rules stay what they are for the windows they were set for: with 0, the first of them that
+        // earns anything could never be posted, nor could any after it.
+        if (config.coverage == 0) revert InvalidCoverage(config.coverage);
         if (config.metric.code.length == 0) revert NotAContract(config.metric);
         if (config.policy.code.length == 0) revert NotAContract(config.policy);
         IMetric(config.metric).checkParams(config.metricParams, config.fields);

@@ -35,7 +35,7 @@ export type NetworkConfig = {
   maxRowsBytes: number
   /** Least bond to post, wei. */
   minBond: bigint
-  /** Units of not yet final reward that one wei of bond covers. */
+  /** Units of not yet final reward that one wei of bond covers; not 0. */
   coverage: bigint
 }
 

@@ -23,7 +23,7 @@ contract Actors is Scene {
     mapping(uint32 window => bytes32) private _finalHash;
     Attempt[] private _voided;
     uint32 private _lastFinal;
-    uint256 private _bonded = 10 ether;
+    Attempt[] private _postedBeforeRequest;
     bool private _fraud;
     address private immutable _checker = msg.sender;
     mapping(bytes32 action => uint256) public done;
@@ -91,6 +91,37 @@ contract Actors is Scene {
         settlement.slash(operator);
         bond(operator, 1, 10 ether);
         done["void"]++;
+    }
+
+    /// @dev The operator takes out what it may, and puts in as much.
+    function withdraw(uint256 seed) external {
+        ISettlement.Operator memory state = settlement.operator(operator);
+        if (state.leaving == 0) {
+            uint128 amount = uint128(1 + seed % state.bond);
+            vm.prank(operator);
+            settlement.requestWithdrawal(amount);
+            bond(operator, 1, amount);
+            delete _postedBeforeRequest;
+            for (uint32 w = settlement.nextFinalWindow(); w < settlement.nextWindow(); w++) {
+                _postedBeforeRequest.push(Attempt(w, settlement.epoch(w).attempt));
+            }
+            return;
+        }
+        // A third of the time it waits as long as it takes.
+        if (seed % 3 == 0 && block.timestamp < state.leavesAt) vm.warp(state.leavesAt);
+        vm.prank(operator);
+        try settlement.withdraw() {
+            done["withdraw"]++;
+        } catch {
+            return;
+        }
+        for (uint256 i = 0; i < _postedBeforeRequest.length; i++) {
+            Attempt storage attempt = _postedBeforeRequest[i];
+            assertTrue(
+                settlement.statusOf(attempt.window, attempt.attempt) != ISettlement.Status.Pending,
+                "left before what it stood for was final"
+            );
+        }
     }
 
     function wait(uint256 seed) external {

@@ -67,13 +67,13 @@ contract SettlementRulesTest is Scene {
         for (uint128 i = 0; i < 20; i++) {
             time += bound(uint256(keccak256(abi.encode(seed, i))), 0, 5 days);
             vm.warp(time);
-            changed.coverage = i;
+            changed.coverage = 1 + i;
             settlement.setConfig(changed);
             from[i] = uint32(time / DAY) + 1;
         }
         for (uint256 i = 0; i < 20; i++) {
             bool replaced = i < 19 && from[i + 1] == from[i];
-            if (!replaced) assertEq(settlement.versionAt(from[i]).coverage, i, "version");
+            if (!replaced) assertEq(settlement.versionAt(from[i]).coverage, 1 + i, "version");
         }
     }
 
@@ -138,6 +138,22 @@ contract SettlementRulesTest is Scene {
         _expectConfigError(
             changed, abi.encodeWithSelector(ISettlement.InvalidSchema.selector, 1, 0)
         );
+        // With 23 no batch could ever be read.
+        changed = config();
+        changed.fields = 23;
+        _expectConfigError(
+            changed, abi.encodeWithSelector(ISettlement.InvalidSchema.selector, 23, 1000)
+        );
+        changed.fields = 22;
+        settlement.setConfig(changed);
+    }
+
+    function test_error_InvalidCoverage() public {
+        ISettlement.Config memory changed = config();
+        changed.coverage = 0;
+        _expectConfigError(changed, abi.encodeWithSelector(ISettlement.InvalidCoverage.selector, 0));
+        changed.coverage = 1;
+        settlement.setConfig(changed);
     }
 
     function test_error_NotAContract() public {
@@ -559,6 +575,52 @@ contract SettlementEpochsTest is Scene {
         (p.logs[0].shard, p.logs[1].shard, p.logs[2].shard) = (3, 5, type(uint32).max);
         vm.prank(operator);
         settlement.postEpoch(p);
+    }
+
+    /// @dev The logs are hashed as they lie in calldata: what their types do not allow is refused.
+    function test_error_logs_dirty() public {
+        vm.warp(dueAt(firstWindow));
+        bytes memory clean = abi.encodeCall(ISettlement.postEpoch, (posting(firstWindow, empty)));
+        // The last words are shard, size and root.
+        for (uint256 words = 2; words <= 3; words++) {
+            bytes memory dirty = bytes.concat(clean);
+            dirty[dirty.length - 32 * words] = 0x01;
+            vm.prank(operator);
+            (bool accepted,) = address(settlement).call(dirty);
+            assertTrue(!accepted, "dirty");
+        }
+        vm.prank(operator);
+        (bool posted,) = address(settlement).call(clean);
+        assertTrue(posted, "clean");
+    }
+
+    /// @dev Wherever in calldata they lie.
+    function test_postEpoch_logsElsewhere() public {
+        vm.warp(dueAt(firstWindow));
+        ISettlement.Posting memory p = posting(firstWindow, empty);
+        bytes memory head = abi.encode(p.window, 0, 0, p.ledgerRoot, p.ledgerTotal, 7 * 32);
+        bytes memory array = abi.encode(1, p.logs[0].shard, p.logs[0].size, p.logs[0].root);
+        bytes memory data =
+            bytes.concat(ISettlement.postEpoch.selector, abi.encode(32), head, "a word in between");
+        data = bytes.concat(data, new bytes(15), array);
+        vm.prank(operator);
+        (bool posted,) = address(settlement).call(data);
+        assertTrue(posted, "posted");
+        bytes32 epochHash = keccak256(
+            abi.encode(
+                settlement.networkId(),
+                DAY,
+                firstWindow,
+                1,
+                0,
+                keccak256(abi.encode(config())),
+                0,
+                keccak256(abi.encode(p.logs)),
+                p.ledgerRoot,
+                p.ledgerTotal
+            )
+        );
+        assertEq(settlement.epoch(firstWindow).epochHash, epochHash, "epochHash");
     }
 
     /// @dev Least depth for each number of members, and one more.

@@ -8,7 +8,7 @@ interface ISettlement {
     /// @notice The rules of a network from some window on. Times in seconds.
     /// @param schema Id of the schema whose batches count.
     /// @param schemaHash SHA-256 of the schema's canonical bytes.
-    /// @param fields How many values a row has.
+    /// @param fields How many values a row has, 1 … 22.
     /// @param tickMs Length of the schema's tick, in milliseconds.
     /// @param metric Folds batches into a value (IMetric).
     /// @param metricParams For the metric.
@@ -22,7 +22,7 @@ interface ISettlement {
     /// @param retention For which rows and receipts are kept; at least challengeWindow + responseTime.
     /// @param maxRowsBytes Largest records of a batch, so that it fits into an answer.
     /// @param minBond Least bond an operator needs to post, in wei.
-    /// @param coverage Units of not yet final reward that one wei of bond covers.
+    /// @param coverage Units of not yet final reward that one wei of bond covers; not 0.
     struct Config {
         uint64 schema;
         bytes32 schemaHash;
@@ -183,6 +183,7 @@ interface ISettlement {
     error RetentionTooShort(uint32 retention, uint256 least);
     error InvalidMaxRowsBytes(uint32 maxRowsBytes, uint32 most);
     error InvalidSchema(uint8 fields, uint32 tickMs);
+    error InvalidCoverage(uint128 coverage);
     error NotAContract(address account);
     error NotListed(address caller);
     error NotNamed(address caller, address operator, uint256 from);

@@ -102,6 +102,17 @@ export const settlementAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint128",
+        "name": "coverage",
+        "type": "uint128"
+      }
+    ],
+    "name": "InvalidCoverage",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint8",
         "name": "depth",
         "type": "uint8"
