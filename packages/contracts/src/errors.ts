@@ -7,6 +7,7 @@ import {
   SocketClosedError,
   TimeoutError,
   BaseError as ViemError,
+  WaitForTransactionReceiptTimeoutError,
   WebSocketRequestError,
 } from 'viem'
 import { errorsAbi } from './abis/errorsAbi.js'
@@ -150,6 +151,8 @@ function isSilence(error: unknown): boolean {
   return (
     error instanceof TimeoutError ||
     error instanceof SocketClosedError ||
+    // Sent, and perhaps mined later: no contract has refused anything.
+    error instanceof WaitForTransactionReceiptTimeoutError ||
     error instanceof WebSocketRequestError
   )
 }

@@ -19,11 +19,12 @@ export async function readConfig(
 ): Promise<readConfig.ReturnType> {
   const { fromBlock, network, toBlock } = parameters
   const address = network.settlement
+  const window = Math.max(parameters.window ?? network.firstWindow, network.firstWindow)
   const version = await readContract(client, {
     abi: iSettlementAbi,
     address,
     functionName: 'versionAt',
-    args: [Math.max(parameters.window ?? network.firstWindow, network.firstWindow)],
+    args: [window],
   })
   const logs = await readEvents(client, {
     address,
@@ -32,7 +33,8 @@ export async function readConfig(
     fromBlock,
     toBlock,
   })
-  const log = logs.at(-1)
+  // The same rules may have been set again later.
+  const log = logs.findLast(({ args }) => args.fromWindow <= window)
   if (!log) throw new NotFoundOnChainError(`Configuration ${version.configHash}`)
   const { config } = log.args
   if (configHash(config) !== version.configHash) {

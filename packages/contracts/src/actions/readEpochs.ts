@@ -19,12 +19,18 @@ export async function readEpochs(
     fromBlock,
     toBlock,
   })
-  return Promise.all(
-    logs.map(async (log) => {
-      const epoch = toEpoch(log)
-      return { ...epoch, status: await readEpochStatus(client, { network, ...epoch }) }
-    }),
-  )
+  const epochs: readEpochs.ReturnType = []
+  for (let i = 0; i < logs.length; i += chunk) {
+    epochs.push(
+      ...(await Promise.all(
+        logs.slice(i, i + chunk).map(async (log) => {
+          const epoch = toEpoch(log)
+          return { ...epoch, status: await readEpochStatus(client, { network, ...epoch }) }
+        }),
+      )),
+    )
+  }
+  return epochs
 }
 
 export declare namespace readEpochs {
@@ -66,5 +72,8 @@ export async function readEpochStatus(
 export declare namespace readEpochStatus {
   type Parameters = { network: Pick<Network, 'settlement'>; window: number; attempt: number }
 }
+
+/** Calls at a time. */
+const chunk = 100
 
 const epochPosted = getAbiItem({ abi: iSettlementAbi, name: 'EpochPosted' })

@@ -25,6 +25,8 @@ export function watchEpochs(client: AnyClient, parameters: watchEpochs.Parameter
       ),
     onLogs: (logs) => {
       for (const log of logs) {
+        // Nodes report what a reorganisation took back as the same log once more.
+        if (log.removed) continue
         if (log.eventName === 'EpochPosted') onPosted?.(toEpoch(log))
         if (log.eventName === 'Finalized') onFinal?.(log.args)
         if (log.eventName === 'EpochsVoided') onVoided?.(log.args)

@@ -1,7 +1,9 @@
 import type { Address, Hex } from 'viem'
-import { estimateGas, sendTransaction, waitForTransactionReceipt } from 'viem/actions'
+import { estimateGas, sendTransaction } from 'viem/actions'
 import { AccountMissingError, ContractError, toContractError } from '../errors.js'
+import { gasLimit } from './gasLimit.js'
 import { toLowerCase } from './toLowerCase.js'
+import { waitForReceipt } from './waitForReceipt.js'
 import type { AnyClient, WriteOptions, WriteResult } from './writeContract.js'
 
 /** Deploys `data` (bytecode and encoded constructor arguments) and waits until it is mined. */
@@ -15,15 +17,15 @@ export async function deployContract(
   if (!account) throw new AccountMissingError(functionName)
   try {
     const gas = await estimateGas(client, { account, data: call.data })
-    const hash = await sendTransaction(client, {
+    const sent = await sendTransaction(client, {
       account,
       chain: client.chain ?? null,
       data: call.data,
-      gas: gas + gas / 4n,
+      gas: gasLimit(gas),
     } as Parameters<typeof sendTransaction>[1])
-    onHash?.(hash)
-    const receipt = await waitForTransactionReceipt(client, { confirmations, hash })
-    const { contractAddress } = receipt
+    onHash?.(sent)
+    const receipt = await waitForReceipt(client, { confirmations, functionName, hash: sent })
+    const { contractAddress, transactionHash: hash } = receipt
     if (receipt.status === 'reverted' || !contractAddress) {
       throw new ContractError({ functionName, hash, reason: 'mined, but reverted' })
     }

@@ -12,13 +12,10 @@ import type {
   TransactionReceipt,
   Transport,
 } from 'viem'
-import {
-  estimateContractGas,
-  simulateContract,
-  waitForTransactionReceipt,
-  writeContract as write,
-} from 'viem/actions'
+import { estimateContractGas, simulateContract, writeContract as write } from 'viem/actions'
 import { AccountMissingError, ContractError, toContractError } from '../errors.js'
+import { gasLimit } from './gasLimit.js'
+import { waitForReceipt } from './waitForReceipt.js'
 
 /** Any viem client: actions take what they need from it. */
 export type AnyClient = Client<Transport, Chain | undefined, Account | undefined>
@@ -70,13 +67,19 @@ export async function writeContract<
     const request = { ...call, account } as unknown as SimulateContractParameters
     const { result } = await simulateContract(client, request)
     const estimate = await estimateContractGas(client, request as never)
-    const hash = await write(client, {
+    const sent = await write(client, {
       ...request,
       chain: client.chain ?? null,
-      gas: estimate + estimate / 4n,
+      gas: gasLimit(estimate),
     } as Parameters<typeof write>[1])
-    onHash?.(hash)
-    const receipt = await waitForTransactionReceipt(client, { confirmations, hash })
+    onHash?.(sent)
+    const receipt = await waitForReceipt(client, {
+      address,
+      confirmations,
+      functionName,
+      hash: sent,
+    })
+    const hash = receipt.transactionHash
     if (receipt.status === 'reverted') {
       const reason = 'mined, but reverted: the chain changed after the simulation'
       throw new ContractError({ address, functionName, hash, reason })
