@@ -1,27 +1,18 @@
-import {
-  readEpochs,
-  readFinalWindow,
-  redeem,
-  registerDevices,
-  signRegistration,
-} from '@machinefi/contracts'
+import { readEpochs, readFinalWindow } from '@machinefi/contracts'
 import { networkTokenAbi } from '@machinefi/contracts/abis'
-import { BaseError, formatDid, fromHex, publicKeyToAddress } from '@machinefi/core'
-import {
-  createDevice,
-  createSoftwareSigner,
-  type Device,
-  http,
-  type SoftwareSigner,
-} from '@machinefi/device'
+import { BaseError, fromHex } from '@machinefi/core'
+import { createDevice, createSoftwareSigner, type Device, http } from '@machinefi/device'
 import type { Metric } from '@machinefi/proof'
 import type { Schema } from '@machinefi/telemetry'
 import type { Address } from 'viem'
 import { createAccount } from '../chain/openAccount.js'
 import { type Devnet, startDevnet } from '../chain/startDevnet.js'
-import { buildRedemptions, fetchLedger } from '../node/buildRedemptions.js'
 import { formatWindow } from '../options/parseWindow.js'
 import type { Readings } from '../readings/openReadings.js'
+import { type Amount, toAmount } from './Amount.js'
+import { type DemoClaim, readClaims } from './readClaims.js'
+import { redeemFleet } from './redeemFleet.js'
+import { registerFleet, type Walker } from './registerFleet.js'
 import { type Attack, tryAttacks } from './tryAttacks.js'
 
 export type DemoReport = {
@@ -44,22 +35,8 @@ export type DemoReport = {
   elapsedMs: number
 }
 
-export type DemoClaim = {
-  device: string
-  did: string
-  owner: Address
-  window: string
-  value: Amount
-  reward: Amount
-}
-
-/** A number as long as it is exact, else decimal text. */
-export type Amount = number | string
-
 /** How often the fleet waits for its receipts, in time of the readings: bounds what is in flight. */
 const drainMs = 12 * 3_600_000
-/** Slots of one redemption: far from any block's gas limit. */
-const fleetSize = 100
 /** Time that late batches have after a window. */
 const graceSeconds = 600
 const challengeSeconds = 600
@@ -298,8 +275,6 @@ export declare namespace runDemo {
   }
 }
 
-type Walker = { name: string; owner: Address; signer: SoftwareSigner }
-
 /** Adds up what phases took, however often each comes. */
 function createStopwatch() {
   const phases: Record<string, number> = {}
@@ -314,80 +289,6 @@ function createStopwatch() {
       }
     },
   }
-}
-
-/** Registers and joins a fleet in slots one after the other; resolves to the gas it took. */
-async function registerFleet(
-  { client, network }: Devnet,
-  fleet: readonly Walker[],
-  now: number,
-): Promise<number> {
-  const registrations = await Promise.all(
-    fleet.map(({ owner, signer }) =>
-      signRegistration({
-        chainId: network.chainId,
-        deadline: Math.floor(now / 1000) + 3_600,
-        membership: network.membership,
-        owner,
-        registry: network.registry,
-        signer,
-      }),
-    ),
-  )
-  const results = await registerDevices(client, {
-    batchSize: fleetSize,
-    registrations,
-    registry: network.registry,
-  })
-  return results.reduce((sum, { receipt }) => sum + Number(receipt.gasUsed), 0)
-}
-
-/** Redeems every slot of a final window, those in a row with one path. */
-async function redeemFleet({ client, network, url }: Devnet, window: number) {
-  const ledger = await fetchLedger(url, network.id, window)
-  const slots = ledger.entries.map((entry) => entry.slot)
-  let amount = 0n
-  let gasUsed = 0
-  for (let at = 0; at < slots.length; at += fleetSize) {
-    const redemptions = buildRedemptions(ledger, slots.slice(at, at + fleetSize))
-    const result = await redeem(client, { network, redemptions, window })
-    amount += result.amount
-    gasUsed += Number(result.receipt.gasUsed)
-  }
-  return { amount, gasUsed }
-}
-
-/** Claims of every window, as the node publishes them, for devices that sent anything. */
-async function readClaims(
-  { network, url }: Devnet,
-  fleet: readonly Walker[],
-  epochs: readonly { window: number }[],
-): Promise<DemoClaim[]> {
-  const byDevice = new Map(
-    fleet.map((walker) => [formatDid(publicKeyToAddress(walker.signer.publicKey)), walker]),
-  )
-  const claims: DemoClaim[] = []
-  for (const { window } of epochs) {
-    const ledger = await fetchLedger(url, network.id, window)
-    for (const entry of ledger.entries) {
-      const walker = byDevice.get(entry.did)
-      if (walker === undefined || entry.steps === 0) continue
-      claims.push({
-        device: walker.name,
-        did: entry.did,
-        owner: walker.owner,
-        reward: toAmount(BigInt(entry.reward)),
-        value: toAmount(BigInt(entry.value)),
-        window: ledger.name,
-      })
-    }
-  }
-  return claims
-}
-
-function toAmount(value: bigint): Amount {
-  const number = Number(value)
-  return Number.isSafeInteger(number) ? number : value.toString()
 }
 
 export class DemoError extends BaseError {
