@@ -18,7 +18,7 @@ import {
   type Reply,
   type Route,
 } from './openServer.js'
-import { encodeOutcome, splitSequence } from './splitSequence.js'
+import { encodeOutcomes, splitSequence } from './splitSequence.js'
 
 /** Every operation of the node's API. */
 export function createRoutes(options: createRoutes.Options): Route[] {
@@ -124,7 +124,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
           return {
             status: 200,
             type: 'application/cbor-seq',
-            body: answers.flatMap(encodeOutcome),
+            body: encodeOutcomes(answers),
           }
         }
         const [answer] = answers

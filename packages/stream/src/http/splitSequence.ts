@@ -48,17 +48,30 @@ export declare namespace splitSequence {
   type Result = { ok: true; items: (SignedBatch | Problem)[] } | { ok: false; problem: Problem }
 }
 
-/** One item of a response sequence: a receipt as a byte string, or a problem as a map. */
-export function encodeOutcome(outcome: Outcome): Uint8Array[] {
-  if (!outcome.ok) return [encode(problemDocument(outcome.problem))]
-  const { length } = outcome.receipt
-  const head =
-    length < 24
-      ? Uint8Array.of(0x40 | length)
-      : length < 256
-        ? Uint8Array.of(0x58, length)
-        : Uint8Array.of(0x59, length >> 8, length & 0xff)
-  return [head, outcome.receipt]
+/** Answers to a sequence, in its order: a receipt as a byte string, a problem as a map. */
+export function encodeOutcomes(outcomes: readonly Outcome[]): Uint8Array {
+  const items = outcomes.map((outcome) =>
+    outcome.ok ? outcome.receipt : encode(problemDocument(outcome.problem)),
+  )
+  let length = 0
+  for (const item of items) length += item.length + 3
+  const bytes = Buffer.allocUnsafe(length)
+  let at = 0
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i]!
+    if (outcomes[i]!.ok) {
+      // A receipt has 200 to 2,000 bytes.
+      if (item.length < 256) bytes[at++] = 0x58
+      else {
+        bytes[at++] = 0x59
+        bytes[at++] = item.length >> 8
+      }
+      bytes[at++] = item.length & 0xff
+    }
+    bytes.set(item, at)
+    at += item.length
+  }
+  return bytes.subarray(0, at)
 }
 
 /** A problem as RFC 9457 members. */

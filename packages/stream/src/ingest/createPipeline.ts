@@ -6,7 +6,6 @@ import { StoreFailedError } from '../errors.js'
 import type { Member, MemberTable } from '../network/createMemberTable.js'
 import { type Problem, toProblem } from '../problems.js'
 import type { Commit, Store } from '../store/openStore.js'
-import { encodeReceipts } from './encodeReceipts.js'
 
 /**
  * The way of a batch: known network, member, schema, limits, time, signature,
@@ -325,13 +324,12 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
     for (const { arrived, checkpoint, first, jobs, state } of commits) {
       state.arrived = arrived
       state.size = first + jobs.length
-      const receiptOf = encodeReceipts(checkpoint.bytes)
       for (let i = 0; i < jobs.length; i++) {
         const job = jobs[i]!
         const index = first + i
         const { late } = job
         const proof = state.log.inclusionProof(index, state.size)
-        const receipt = receiptOf(index, proof)
+        const receipt = encodeReceipt({ checkpoint: checkpoint.bytes, index, proof })
         const followers = release(job)
         stats.accepted++
         if (late) stats.late++
