@@ -41,7 +41,10 @@ export class StoreLockedError extends BaseError {
   constructor(path: string, pid: number) {
     super(`The store is in use by process ${pid}: ${path}`, {
       kind: 'input',
-      metaMessages: ['If that process is no device, remove the file "lock" in the directory.'],
+      metaMessages: [
+        'In a container, the number is the one that process has there.',
+        'If it surely is no device, remove the folder "lock" in the directory.',
+      ],
     })
   }
 }
