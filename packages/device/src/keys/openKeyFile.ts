@@ -1,8 +1,10 @@
 import { createPrivateKey } from 'node:crypto'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { type Algorithm, BaseError } from '@machinefi/core'
 import { createSoftwareSigner, type SoftwareSigner } from '../signers/createSoftwareSigner.js'
 import { toKeyObject } from '../signers/ecdsa.node.js'
+import { syncDirectory } from '../stores/syncDirectory.js'
 
 /**
  * Opens a private key file: PEM, PKCS#8 (RFC 5958) as `openssl genpkey` writes
@@ -80,6 +82,7 @@ export async function createKeyFile(
   try {
     await file.writeFile(pem)
     await file.sync()
+    await syncDirectory(dirname(path))
   } catch (cause) {
     await unlink(path).catch(() => {})
     throw new KeyFileError(path, 'unwritable', { cause })

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -161,41 +160,7 @@ describe('reopening', () => {
     const opened = await again.open({ ...identity, schema: 2, fields: 3 })
     expect(opened).toMatchObject({ nextSeq: 1, lastTime: 1, queued: [0] })
     await again.close()
-    await expect(openStore().open(identity)).resolves.toMatchObject({ nextSeq: 1, queued: [0] })
-  })
-})
-
-describe('lock', () => {
-  test('error: in use by this process', async () => {
-    const store = openStore()
-    await store.open(identity)
-    await expect(openStore().open(identity)).rejects.toMatchObject({ name: 'StoreLockedError' })
-    await store.close()
-    const next = openStore()
-    await next.open(identity)
-    await next.close()
-  })
-
-  test('error: in use by another process, until that is gone', async () => {
-    const store = openStore()
-    await store.open(identity)
-    const lock = join(dir, 'store', 'lock')
-    const [, boot] = (await readFile(lock, 'utf8')).split('\n')
-    await store.close()
-    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
-    await writeFile(lock, `${child.pid}\n${boot}\n`)
-    const opened = openStore().open(identity)
-    await expect(opened).rejects.toThrow(`in use by process ${child.pid}`)
-    const exited = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await exited
-    expect(await contentsOf(openStore())).toMatchObject({ rows: [] })
-  })
-
-  test('behavior: a lock from before the last boot is taken over', async () => {
-    await mkdir(join(dir, 'store'))
-    await writeFile(join(dir, 'store', 'lock'), `1\nanother-boot\n`)
-    expect(await contentsOf(openStore())).toMatchObject({ rows: [] })
+    expect(await contentsOf(openStore())).toMatchObject({ nextSeq: 1, queued: [0] })
   })
 })
 

@@ -1,4 +1,4 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { BaseError, equalBytes } from '@machinefi/core'
 import type { Row } from '@machinefi/telemetry'
@@ -8,6 +8,7 @@ import { StoreDamagedError, StoreFailedError, StoreMismatchError } from './fileS
 import { lockDirectory } from './lockDirectory.js'
 import { type Journal, openJournal } from './openJournal.js'
 import { rowBytes, type Store, StoreFullError } from './store.js'
+import { syncDirectory } from './syncDirectory.js'
 
 /**
  * A store in a directory of its own: what `record` resolved for survives
@@ -26,7 +27,9 @@ export function openFileStore(directory: string, options: openFileStore.Options 
   let identity: Store.Identity
   let journal: Journal | undefined
   let unlock: (() => Promise<void>) | undefined
-  let compacting: Promise<void> | undefined
+  let compacting = false
+  /** Rows that came while the journal was rewritten, in their order. */
+  let waiting: (() => void)[] = []
   /** Everything but `appendRow` happens one at a time. */
   let tail: Promise<unknown> = Promise.resolve()
 
@@ -117,10 +120,16 @@ export function openFileStore(directory: string, options: openFileStore.Options 
   async function compactIfWorthIt() {
     const { bytes } = state.size()
     if (journal!.length < 2 * bytes + minCompactBytes) return
-    compacting = compact().finally(() => {
-      compacting = undefined
-    })
-    await compacting
+    compacting = true
+    try {
+      await compact()
+    } finally {
+      compacting = false
+      // In this very turn: a row that comes later cannot overtake them.
+      const rows = waiting
+      waiting = []
+      for (const take of rows) take()
+    }
   }
 
   function readAll(batches: readonly StoredBatch[]) {
@@ -128,10 +137,14 @@ export function openFileStore(directory: string, options: openFileStore.Options 
   }
 
   function appendRow(row: Row): Promise<void> {
-    if (compacting !== undefined) {
-      const settled = compacting.catch(() => {})
-      return settled.then(() => appendRow(row))
-    }
+    if (compacting)
+      return new Promise((resolve) => {
+        waiting.push(() => resolve((async () => takeRow(row))()))
+      })
+    return takeRow(row)
+  }
+
+  function takeRow(row: Row): Promise<void> {
     if (state.size().bytes + rowBytes(row) > maxBytes) throw new StoreFullError(maxBytes)
     return appendSynced([{ type: 'row', row }]).catch((error) => {
       throw new StoreFailedError(path, error)
@@ -202,6 +215,7 @@ export function openFileStore(directory: string, options: openFileStore.Options 
           await open?.close()
         } finally {
           await unlock?.()
+          unlock = undefined
         }
       })
     },
@@ -313,16 +327,5 @@ function createState() {
       refused = new Map([...from.refused()].map((batch) => [batch.seq, batch]))
     },
     size: () => ({ rows: rowCount, batches: queued.size, refused: refused.size, bytes }),
-  }
-}
-
-/** Makes the names in a directory durable. */
-async function syncDirectory(path: string) {
-  if (process.platform === 'win32') return
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
   }
 }

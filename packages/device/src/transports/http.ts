@@ -199,7 +199,7 @@ export function http(url: string, options: http.Options = {}): Transport {
         if (signal.aborted) return reject(signal.reason)
         signal.addEventListener('abort', abort, { once: true })
         jobs.push(job)
-        soon ??= setTimeout(run)
+        if (soon === undefined) soon = setTimeout(run)
       })
     },
     async readNextSeq({ network, device, signal }) {
