@@ -68,7 +68,6 @@ const others = {
   request: [400, 'the request is not one of HTTP/1.1'],
   'header-fields': [431, 'the header fields are too large'],
   timeout: [408, 'the request took too long to arrive'],
-  expired: [410, 'the rows have expired'],
   internal: [500, 'the node failed to answer'],
 } as const satisfies Record<string, readonly [number, string]>
 
