@@ -1,8 +1,9 @@
+import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import type { Context } from './context.js'
 import { formatError, toExitCode } from './output/formatError.js'
 
-const version = '0.1.0'
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
 const accountOption = () =>
   new Option(
