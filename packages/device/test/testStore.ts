@@ -57,6 +57,9 @@ export function testStore(
       expect(await seqsOf(store.scan({ maxBatches: 2, maxBytes: 1e6 }))).toEqual([0, 1])
       expect(await seqsOf(store.scan({ maxBatches: 9, maxBytes: 350 }))).toEqual([0, 1, 2])
       expect(await seqsOf(store.scan({ maxBatches: 9, maxBytes: 1 }))).toEqual([0])
+      const skip = new Set([0, 2])
+      expect(await seqsOf(store.scan({ maxBatches: 2, maxBytes: 1e6, skip }))).toEqual([1, 3])
+      expect(await seqsOf(store.scan({ maxBatches: 9, maxBytes: 1, skip }))).toEqual([1])
       await store.close()
     })
 

@@ -16,6 +16,7 @@ import {
   createSoftwareSigner,
   type Device,
   type Problem,
+  type QueuedBatch,
   type Transport,
   TransportError,
 } from '../index.js'
@@ -69,6 +70,9 @@ function script(
     send: (batches, context) => (answers.shift() ?? (() => transport.send(batches, context)))(),
   }
 }
+
+/** Of a key from before this process. */
+const privateKey = new Uint8Array(32).fill(7)
 
 const problem: Problem = { status: 422, type: 'https://machinefi.dev/problems/fields', title: 'No' }
 
@@ -158,6 +162,33 @@ describe('record', () => {
     await device.close()
   })
 
+  test('error: a clock that leaps ahead, and readings go on when it is right again', async () => {
+    const { device, node, time } = setup()
+    await device.record({ steps: 1 })
+    time.now = Date.UTC(2090)
+    const ahead = { name: 'ClockError', reason: 'ahead', time: Date.UTC(2090) }
+    await expect(device.record({ steps: 2 })).rejects.toMatchObject(ahead)
+    await expect(device.record({ steps: 2 }, { time: time.now })).rejects.toMatchObject(ahead)
+    time.now = start + 366 * 86_400_000
+    await device.record({ steps: 3 })
+    await device.flush()
+    expect(node.batches).toHaveLength(2)
+    await device.close()
+  })
+
+  test('options: maxJumpMs', async () => {
+    const hour = setup({ maxJumpMs: 3_600_000 })
+    await recordAll(hour.device, [0])
+    hour.time.now += 3_601_000
+    await expect(hour.device.record({ steps: 1 })).rejects.toMatchObject({ reason: 'ahead' })
+    await hour.device.close()
+    const { device, time } = setup({ maxJumpMs: Number.POSITIVE_INFINITY })
+    await device.record({ steps: 1 })
+    time.now = Date.UTC(2090)
+    await device.record({ steps: 1 })
+    await device.close()
+  })
+
   test('error: a time among the values', async () => {
     const { device } = setup()
     const record = { time: start - 60_000, steps: 1 }
@@ -218,6 +249,7 @@ describe('record', () => {
       { maxRows: 0 },
       { maxBytes: 1e6 },
       { maxAgeMs: 0 },
+      { maxJumpMs: Number.NaN },
       { network: { id: new Uint8Array(31), windowMs: 1 } },
       { network: { id, windowMs: 0.5 } },
       { nextSeq: -1 },
@@ -503,6 +535,118 @@ describe('flush', () => {
   })
 })
 
+describe('refused for now', () => {
+  const future: Problem = { ...problem, type: 'https://machinefi.dev/problems/future' }
+
+  /** A transport of a node that does not take some batches for now. */
+  function refuse(transport: Transport, isRefused: (batch: QueuedBatch) => boolean): Transport {
+    return {
+      ...transport,
+      async send(batches, context) {
+        const taken = batches.filter((batch) => !isRefused(batch))
+        const receipts = [...(await transport.send(taken, context))]
+        return batches.map((batch) => {
+          if (!isRefused(batch)) return receipts.shift()!
+          return { status: 'refused', problem: future, final: false }
+        })
+      },
+    }
+  }
+
+  test('behavior: holds up none that came later', async () => {
+    const { clock, node } = setup()
+    let held = [0, 1, 3]
+    const transport = refuse(toTransport(node, { maxBatches: 2 }), ({ seq }) => held.includes(seq))
+    const { device } = setup({ clock, transport, maxRows: 1 })
+    await recordAll(device, [0, 1000, 2000, 3000, 4000, 5000, 6000, 7000])
+    const seqs = () => node.batches.map(({ header }) => header.seq)
+    await vi.waitFor(() => expect(seqs()).toEqual([2, 4, 5, 6, 7]))
+    await expect(device.flush()).rejects.toMatchObject({ name: 'RefusedError', problem: future })
+    expect(device.stats().stored).toMatchObject({ batches: 3, refused: 0 })
+    held = []
+    await vi.waitFor(() => expect(seqs().toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]))
+    await device.flush()
+    await device.close()
+  })
+
+  test('behavior: pauses do not grow while others get through', async () => {
+    const { clock, node } = setup()
+    const online = toTransport(node, { maxBatches: 2 })
+    const send: Transport['send'] = async ([first, ...others], context) => [
+      ...(await online.send([first!], context)),
+      ...others.map(() => ({ status: 'failed' as const, error: new TransportError('busy') })),
+    ]
+    const { device } = setup({
+      clock,
+      transport: { ...online, send },
+      maxRows: 1,
+      retry: { minMs: 10, maxMs: 100_000 },
+    })
+    await recordAll(device, [0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000])
+    await device.flush({ timeoutMs: 2000 })
+    await device.close()
+  })
+
+  test('behavior: pauses grow while nothing gets through', async () => {
+    vi.useFakeTimers({ now: start })
+    try {
+      let attempts = 0
+      const transport = refuse(toTransport(createTestNode({ network: id })), () => {
+        attempts++
+        return true
+      })
+      const { device } = setup({ transport, retry: { minMs: 1000, maxMs: 8000 } })
+      await device.record({ steps: 1 })
+      device.flush().catch(() => {})
+      await vi.advanceTimersByTimeAsync(60_000)
+      await device.close()
+      // Asked of each batch twice a request.
+      expect(attempts / 2).toBeLessThan(20)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('behavior: discardFuture', async () => {
+    const { clock, node, time } = setup()
+    const transport = refuse(toTransport(node, { maxBatches: 1 }), ({ end }) => end > time.now)
+    const { device } = setup({ clock, transport })
+    await device.record({ steps: 1 })
+    time.now += 30 * 86_400_000
+    await device.record({ steps: 2 })
+    time.now = start + 10_000
+    await expect(device.record({ steps: 3 })).rejects.toMatchObject({ reason: 'backwards' })
+    await expect(device.flush()).rejects.toMatchObject({ name: 'RefusedError' })
+    const flushed = device.flush().catch(() => {})
+    expect(await device.discardFuture()).toMatchObject([{ seq: 1 }])
+    expect(await device.discardFuture()).toEqual([])
+    await flushed
+    time.now += 1000
+    await device.record({ steps: 4 })
+    await device.flush()
+    expect(node.batches.map(({ header }) => header.seq)).toEqual([0, 2])
+    expect(device.stats().stored).toEqual({ rows: 0, batches: 0, refused: 0, bytes: 0 })
+    time.now = 0
+    await expect(device.discardFuture()).rejects.toMatchObject({ reason: 'implausible' })
+    await device.close()
+  })
+})
+
+test('behavior: close is done when it says so, however often it is called', async () => {
+  let closed = false
+  const store = {
+    ...createMemoryStore(),
+    close: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      closed = true
+    },
+  }
+  const { device } = setup({ store })
+  void device.close()
+  await device.close()
+  expect(closed).toBe(true)
+})
+
 describe('seq', () => {
   test('behavior: resumes above what the node has', async () => {
     const { clock, node, signer } = setup()
@@ -516,13 +660,73 @@ describe('seq', () => {
     await recordAll(second.device, [1000])
     await second.device.flush()
     await second.device.close()
-    expect(node.batches.map(({ header }) => header.seq)).toEqual([0, 1 + transport.maxBatches])
+    const resumed = node.batches.at(-1)!.header.seq
+    expect(resumed).toBeGreaterThanOrEqual(1 + transport.maxBatches)
+    expect((resumed - 1) % transport.maxBatches).toBe(0)
 
     const third = setup({ signer, transport, clock, resumeGap: 0 })
     await recordAll(third.device, [2000])
     await third.device.flush()
-    expect(node.batches.at(-1)!.header.seq).toBe(2 + transport.maxBatches)
+    expect(node.batches.at(-1)!.header.seq).toBe(resumed + 1)
     await third.device.close()
+  })
+
+  test('behavior: a key generated in this process begins at 0, once, without asking', async () => {
+    const { clock, node, signer } = setup()
+    const { readNextSeq: _, ...transport } = toTransport(node)
+    const first = setup({ signer, transport, clock })
+    await recordAll(first.device, [0])
+    await first.device.flush()
+    await first.device.close()
+    expect(node.batches.map(({ header }) => header.seq)).toEqual([0])
+
+    const second = setup({ signer, transport, clock })
+    await expect(recordAll(second.device, [1000])).rejects.toMatchObject({
+      name: 'SequenceUnknownError',
+    })
+    await second.device.close()
+    const elsewhere = { ...network, id: new Uint8Array(32).fill(2) }
+    const other = setup({ signer, transport, clock, network: elsewhere })
+    await recordAll(other.device, [1000])
+    await other.device.close()
+  })
+
+  test('behavior: no seq is used twice though a batch of the run before is under way', async () => {
+    const { clock, node } = setup()
+    const transport = toTransport(node)
+    const late: Uint8Array[] = []
+    const slow: Transport = {
+      ...transport,
+      send: (batches) => {
+        late.push(...batches.map(({ bytes }) => bytes))
+        return Promise.reject(new TransportError('no answer', { retryAfterMs: 60_000 }))
+      },
+    }
+    const signer = () => createSoftwareSigner({ privateKey })
+    for (const run of [1, 2]) {
+      const { device } = setup({ signer: signer(), transport: slow, clock })
+      await recordAll(device, [1000 * run])
+      device.flush().catch(() => {})
+      await vi.waitFor(() => expect(late.length).toBe(run))
+      await device.close()
+    }
+    const { device } = setup({ signer: signer(), transport, clock })
+    await recordAll(device, [3000])
+    await device.flush()
+    await device.close()
+    for (const bytes of late) await node.receive(bytes)
+    expect(node.batches).toHaveLength(3)
+  })
+
+  test('behavior: the first run of a store that lasts begins at 0', async () => {
+    const { clock, node } = setup()
+    const store = { ...createMemoryStore(), lasting: true }
+    const signer = createSoftwareSigner({ privateKey })
+    const { device } = setup({ clock, signer, store, transport: toTransport(node) })
+    await recordAll(device, [0])
+    await device.flush()
+    expect(node.batches.map(({ header }) => header.seq)).toEqual([0])
+    await device.close()
   })
 
   test('behavior: records while the node is away, signs nothing until it knows', async () => {
@@ -533,7 +737,7 @@ describe('seq', () => {
       if (away) throw new TransportError('away')
       return 41
     }
-    const signer = createSoftwareSigner()
+    const signer = createSoftwareSigner({ privateKey })
     const sign = vi.fn(signer.sign)
     const transport = { ...toTransport(node), readNextSeq }
     const { device } = setup({ transport, signer: { ...signer, sign }, maxRows: 1 })
@@ -543,7 +747,9 @@ describe('seq', () => {
     expect(device.stats()).toMatchObject({ nextSeq: undefined, stored: { rows: 2 } })
     away = false
     await device.flush()
-    expect(node.batches.map(({ header }) => header.seq)).toEqual([51, 52])
+    const [first, second] = node.batches.map(({ header }) => header.seq)
+    expect(first).toBeGreaterThanOrEqual(51)
+    expect(second).toBe(first! + 1)
     await device.close()
   })
 
@@ -561,7 +767,7 @@ describe('seq', () => {
   test('error: unknown', async () => {
     const { clock } = setup()
     const { readNextSeq: _, ...transport } = toTransport(createTestNode({ network: id, clock }))
-    const { device } = setup({ transport })
+    const { device } = setup({ transport, signer: createSoftwareSigner({ privateKey }) })
     const error = { name: 'SequenceUnknownError' }
     await expect(device.record({ steps: 1 })).rejects.toMatchObject(error)
     await expect(device.flush()).rejects.toMatchObject(error)

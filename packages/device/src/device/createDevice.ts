@@ -8,9 +8,10 @@ import {
   type Values,
 } from '@machinefi/telemetry'
 import { createOutbox, type Delivered } from '../outbox/createOutbox.js'
+import { isUnusedKey, takeUnusedKey } from '../signers/unusedKeys.js'
 import { createMemoryStore } from '../stores/createMemoryStore.js'
 import type { RefusedBatch, Store } from '../stores/store.js'
-import type { Transport } from '../transports/transport.js'
+import type { QueuedBatch, Transport } from '../transports/transport.js'
 import {
   ClockError,
   DeviceClosedError,
@@ -28,10 +29,12 @@ import {
  *
  * A batch is cut at `maxRows` rows, before it would exceed `maxBytes` bytes of
  * rows, when it is `maxAgeMs` old, and at every window boundary, which no
- * batch crosses. Its seq is in the store before it is signed. With a key but
- * an empty store the device asks the node, before it signs anything, for the
- * next seq it expects, and starts above every batch that may still be on its
- * way from an earlier run (see `resumeGap`).
+ * batch crosses. Its seq is in the store before it is signed. A key generated
+ * in this process starts at 0. With any other key and an empty store the
+ * device asks the node, before it signs anything, for the next seq it expects,
+ * and starts above every batch that may still be on its way from an earlier
+ * run (see `resumeGap`): also when the node has none yet, unless the store is
+ * a lasting one, whose first run this is then.
  *
  * @throws {InvalidDeviceError} an option out of bounds.
  * @example
@@ -56,6 +59,7 @@ export function createDevice<const schema extends Schema>(
     maxBytes = network.maxRowsBytes ?? 4096,
     maxAgeMs = 600_000,
     maxAheadMs = 300_000,
+    maxJumpMs = 366 * 86_400_000,
     nextSeq: firstSeq,
     resumeGap = transport.maxBatches,
     retry: { minMs = 1000, maxMs = 60_000 } = {},
@@ -71,6 +75,7 @@ export function createDevice<const schema extends Schema>(
   assertInteger('maxBytes', maxBytes, 1, maxRecordsBytes)
   if (firstSeq !== undefined) assertInteger('nextSeq', firstSeq, 0)
   if (!(maxAgeMs > 0)) throw new InvalidDeviceError('maxAgeMs is not above 0')
+  if (!(maxJumpMs > 0)) throw new InvalidDeviceError('maxJumpMs is not above 0')
   const address = publicKeyToAddress(signer.publicKey)
 
   let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
@@ -81,6 +86,7 @@ export function createDevice<const schema extends Schema>(
   let timer: ReturnType<typeof setTimeout> | undefined
   /** The last append in flight: appends settle in order. */
   let appending: Promise<void> | undefined
+  let closing: Promise<void> | undefined
 
   const outbox = createOutbox({
     clock,
@@ -116,7 +122,8 @@ export function createDevice<const schema extends Schema>(
   function start(contents: Store.Contents): undefined {
     if (state !== 'opening') return
     const nextSeq = contents.nextSeq ?? firstSeq
-    if (nextSeq === undefined && transport.readNextSeq === undefined)
+    if (nextSeq !== undefined) takeUnusedKey(signer.publicKey, network.id)
+    else if (transport.readNextSeq === undefined && !isUnusedKey(signer.publicKey, network.id))
       return refuseToStart(new SequenceUnknownError())
     outbox.open({ ...contents, nextSeq })
     lastTime = contents.lastTime ?? lastTime
@@ -131,9 +138,13 @@ export function createDevice<const schema extends Schema>(
   }
 
   async function readNextSeq(signal: AbortSignal): Promise<number> {
+    if (takeUnusedKey(signer.publicKey, network.id)) return 0
     const nextSeq = await transport.readNextSeq?.({ network: network.id, device: address, signal })
     if (nextSeq === undefined) throw new SequenceUnknownError()
-    return nextSeq === 0 ? 0 : nextSeq + resumeGap
+    if (nextSeq === 0 && store.lasting === true) return 0
+    // The node may say this, even 0, while batches of an earlier run are under way to it, and may
+    // have said the same to that run: only chance tells the two apart.
+    return nextSeq + resumeGap * (1 + Math.floor(resumeSlots * Math.random()))
   }
 
   function record(values: Values<schema>, time: number | undefined, now: number): Promise<void> {
@@ -165,16 +176,23 @@ export function createDevice<const schema extends Schema>(
   /** The start of the tick of a time that is plausible, and later than every one before. */
   function toTick(given: number | undefined, now: number): number {
     const time = given ?? now
-    if (!(time >= earliest && time < latest))
-      throw new ClockError('implausible', time, [
-        'Is the clock set? Readings are from 2001 to 2100.',
-      ])
+    assertPlausible(time)
     if (given !== undefined && time > now + maxAheadMs)
       throw new ClockError('implausible', time, [`The clock says ${formatTime(now)}.`])
     const tick = Math.floor(time / tickMs) * tickMs
-    if (tick > lastTime) return tick
+    if (tick > lastTime) {
+      // Taken once, a time far ahead would be the one that all others are behind.
+      if (time <= lastTime + maxJumpMs || lastTime === Number.NEGATIVE_INFINITY) return tick
+      throw new ClockError('ahead', time, [
+        `The reading before is of ${formatTime(lastTime)}.`,
+        'If both are right, raise maxJumpMs.',
+      ])
+    }
     if (tick === lastTime) throw new TickTakenError(tick, tickMs)
-    throw new ClockError('backwards', time, [`The reading before is of ${formatTime(lastTime)}.`])
+    throw new ClockError('backwards', time, [
+      `The reading before is of ${formatTime(lastTime)}.`,
+      'If the clock was wrong then and is right now: device.discardFuture().',
+    ])
   }
 
   /** Adds a stored row to the batch it belongs to. */
@@ -229,6 +247,16 @@ export function createDevice<const schema extends Schema>(
     if (state !== 'ready') throw stateError ?? new DeviceClosedError()
   }
 
+  async function close() {
+    state = 'closed'
+    clearTimeout(timer)
+    stateError = new DeviceClosedError()
+    await opening
+    await outbox.close(stateError)
+    await appending
+    await store.close()
+  }
+
   return {
     address,
     did: formatDid(address),
@@ -263,16 +291,23 @@ export function createDevice<const schema extends Schema>(
       await store.remove(batches.map(({ seq }) => seq))
       return batches
     },
-    stats: () => ({ ...outbox.status(), recorded, stored: store.size() }),
-    async close() {
-      if (state === 'closed') return
-      state = 'closed'
-      clearTimeout(timer)
-      stateError = new DeviceClosedError()
-      await opening
-      await outbox.close(stateError)
+    async discardFuture() {
+      await assertReady()
       await appending
-      await store.close()
+      const now = clock()
+      assertPlausible(now)
+      if (lastTime <= now + maxAheadMs) return []
+      cut()
+      const batches = await outbox.discard(now + maxAheadMs)
+      const tick = Math.floor(now / tickMs) * tickMs
+      await store.rewind(tick)
+      lastTime = tick
+      return batches
+    },
+    stats: () => ({ ...outbox.status(), recorded, stored: store.size() }),
+    close() {
+      closing ??= close()
+      return closing
     },
   }
 }
@@ -295,12 +330,21 @@ export declare namespace createDevice {
     maxAgeMs?: number | undefined
     /** How far the time given to `record` may be ahead of the clock. @default 5 minutes */
     maxAheadMs?: number | undefined
+    /**
+     * How far a reading may be after the one before. A clock that leaps to 2090 is refused; so is
+     * the first reading of a device that slept for longer, until this is raised. Infinity for
+     * recorded data with gaps of any length. @default 366 days
+     */
+    maxJumpMs?: number | undefined
     /** First seq of a new store, instead of asking the node: 0 for a key never used. */
     nextSeq?: number | undefined
     /**
-     * With an empty store and a key the node knows: how many seqs are left out, so that none is
-     * used twice though batches of an earlier run may be under way. The gap is seen by everyone,
-     * as it should be: the device lost its memory. @default what one request carries
+     * With an empty store and a key from before this process, some seqs are left out, so that none
+     * is used twice though batches of an earlier run may be under way: this many, times a number
+     * drawn from 1 … 65,536, since that run may have started from the same answer of the node. The
+     * gap is seen by everyone, as it should be: the device lost its memory. None is left out where
+     * the store is a lasting one and the node has no batch of the key; nor with 0.
+     * @default what one request carries
      */
     resumeGap?: number | undefined
     /** Pauses after failures: the first, and the longest. @default 1 s, 1 minute */
@@ -347,6 +391,15 @@ export type Device<schema extends Schema = Schema> = {
   retryRefused(): Promise<void>
   /** Gives the refused batches up, and returns them. */
   discardRefused(): Promise<readonly RefusedBatch[]>
+  /**
+   * Gives up the batches that end later than the clock says, by more than `maxAheadMs`, and returns
+   * them; readings are taken again from now on. For when a clock was ahead and its readings make
+   * all later ones `backwards`: call it only when the clock is known to be right now. Waits until
+   * everything recorded is signed, in a new store for the node that says the next seq.
+   *
+   * Rejects with ClockError (`implausible`) while the clock cannot be right.
+   */
+  discardFuture(): Promise<readonly QueuedBatch[]>
   stats(): Device.Stats
   /** Stops timers and deliveries and closes the store. What a lasting store holds waits for the next run. */
   close(): Promise<void>
@@ -388,6 +441,9 @@ type Group = {
 
 const done = Promise.resolve()
 
+/** Places where a run without memory may begin: two in a row choose one with a chance of 1.5e-5. */
+const resumeSlots = 65_536
+
 /**
  * Boards without a battery wake up in 1970, clock chips in 2000, and clocks gone mad are poison:
  * time never goes back. Recorded data may be older than the device.
@@ -408,6 +464,11 @@ function headSize(argument: number): number {
   if (argument < 0x100) return 2
   if (argument < 0x10000) return 3
   return argument < 0x100000000 ? 5 : 9
+}
+
+function assertPlausible(time: number) {
+  if (time >= earliest && time < latest) return
+  throw new ClockError('implausible', time, ['Is the clock set? Readings are from 2001 to 2100.'])
 }
 
 function assertInteger(name: string, value: number, least = 1, most = Number.MAX_SAFE_INTEGER) {

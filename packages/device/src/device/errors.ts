@@ -14,7 +14,7 @@ export class TickTakenError extends BaseError {
   }
 }
 
-/** The clock says something that cannot be signed: it went back, or cannot be right. */
+/** The clock says something that cannot be signed: it went back, leapt ahead, or cannot be right. */
 export class ClockError extends BaseError {
   override readonly name = 'ClockError'
   readonly reason: ClockError.Reason
@@ -28,7 +28,7 @@ export class ClockError extends BaseError {
 }
 
 export declare namespace ClockError {
-  type Reason = 'backwards' | 'implausible'
+  type Reason = 'ahead' | 'backwards' | 'implausible'
 }
 
 /** A reading that no batch has room for. */
@@ -80,6 +80,7 @@ export class SequenceUnknownError extends BaseError {
 }
 
 const messages = {
+  ahead: 'The clock is too far ahead of the last reading',
   backwards: 'The clock went back',
   implausible: 'The clock cannot be right',
 } as const

@@ -43,6 +43,9 @@ export function createLoop(step: () => Promise<boolean>, options: createLoop.Opt
 
   return {
     kick,
+    progress() {
+      failures = 0
+    },
     stop() {
       stopped = true
       clearTimeout(timer)
@@ -65,6 +68,8 @@ export declare namespace createLoop {
 export type Loop = {
   /** Runs the step soon, unless it is running or paused. */
   kick(): void
+  /** Something got through: should the step fail all the same, its pause is the first again. */
+  progress(): void
   /** Ends the loop; resolves when the step in flight is done. */
   stop(): Promise<void>
 }

@@ -25,7 +25,12 @@ export function createOutbox(options: createOutbox.Options): Outbox {
   let sending = 0
   /** The first refusal that no `flush` has been told of. */
   let refusal: RefusedError | undefined
+  /** Not taken for now: tried again when all others had their turn, so that they hold up none. */
+  const deferred = new Set<number>()
   let waiters: { group: number; resolve(): void; reject(error: unknown): void }[] = []
+
+  /** Who waits until everything is signed. */
+  const sealWaiters: { resolve(): void; reject(error: unknown): void }[] = []
 
   const loops = { ...retry, onError: fail }
   const sealer = createLoop(seal, loops)
@@ -33,7 +38,10 @@ export function createOutbox(options: createOutbox.Options): Outbox {
 
   async function seal(): Promise<boolean> {
     const group = closed[0]
-    if (group === undefined) return false
+    if (group === undefined) {
+      for (const { resolve } of sealWaiters.splice(0)) resolve()
+      return false
+    }
     if (group.seq === undefined) {
       nextSeq ??= await readNextSeq(abort.signal)
       // Persisted before anything is signed with it: after a crash the same rows get the same seq.
@@ -52,7 +60,12 @@ export function createOutbox(options: createOutbox.Options): Outbox {
   }
 
   async function send(): Promise<boolean> {
-    const batches = await store.scan({ maxBatches: transport.maxBatches, maxBytes: maxSendBytes })
+    const limits = { maxBatches: transport.maxBatches, maxBytes: maxSendBytes }
+    let batches = await store.scan({ ...limits, skip: deferred })
+    if (batches.length === 0) {
+      deferred.clear()
+      batches = await store.scan(limits)
+    }
     if (batches.length === 0) return false
     sending = batches.length
     let deliveries: readonly Transport.Delivery[]
@@ -71,14 +84,23 @@ export function createOutbox(options: createOutbox.Options): Outbox {
       if (delivery.status === 'delivered') {
         done.push(batch.seq)
         notify(onDelivered, { ...batch, index: delivery.index, receipt: delivery.receipt })
-      } else if (delivery.status === 'failed') failure ??= delivery.error
-      else if (delivery.final) await refuse(batch, delivery.problem)
-      else failure ??= new RefusedError(delivery.problem, { final: false })
+      } else if (delivery.status === 'refused' && delivery.final) {
+        await refuse(batch, delivery.problem)
+        sender.progress()
+      } else {
+        const error =
+          delivery.status === 'failed'
+            ? delivery.error
+            : new RefusedError(delivery.problem, { final: false })
+        if (error.kind !== 'transport') deferred.add(batch.seq)
+        failure ??= error
+      }
     }
     if (done.length > 0) {
       await store.remove(done)
       for (const seq of done) queued.delete(seq)
       delivered += done.length
+      sender.progress()
     }
     settle()
     if (failure !== undefined) throw failure
@@ -122,7 +144,7 @@ export function createOutbox(options: createOutbox.Options): Outbox {
   function rejectAll(error: Error) {
     const rejected = waiters
     waiters = []
-    for (const { reject } of rejected) reject(error)
+    for (const { reject } of [...rejected, ...sealWaiters.splice(0)]) reject(error)
   }
 
   return {
@@ -155,6 +177,18 @@ export function createOutbox(options: createOutbox.Options): Outbox {
       const group = groups++
       for (const seq of seqs) queued.set(seq, group)
       sender.kick()
+    },
+    async discard(after) {
+      await new Promise<void>((resolve, reject) => {
+        sealWaiters.push({ resolve, reject })
+        sealer.kick()
+      })
+      const queue = await store.scan({ maxBatches: Infinity, maxBytes: Infinity })
+      const batches = [...queue, ...(await store.refused())].filter(({ end }) => end > after)
+      await store.remove(batches.map(({ seq }) => seq))
+      for (const { seq } of batches) queued.delete(seq)
+      settle()
+      return batches
     },
     status: () => ({ delivered, lastError, nextSeq, retryAt, sending }),
     async close(error) {
@@ -202,6 +236,8 @@ export type Outbox = {
   /** Resolves when every batch pushed so far is delivered; rejects if one was refused, or when `timeout` is aborted. */
   delivered(timeout?: AbortSignal): Promise<void>
   requeue(): Promise<void>
+  /** Gives up the batches that end after this time; what is not signed yet is signed before. */
+  discard(after: number): Promise<readonly QueuedBatch[]>
   status(): {
     delivered: number
     lastError: Error | undefined

@@ -1,5 +1,6 @@
 import { type Algorithm, BaseError, type Signer } from '@machinefi/core'
 import { generatePrivateKey, openPrivateKey } from '#signer'
+import { addUnusedKey } from './unusedKeys.js'
 
 /**
  * A signer whose key is in memory. Node signs with OpenSSL, browsers with
@@ -20,6 +21,7 @@ export function createSoftwareSigner(options: createSoftwareSigner.Options = {})
   const privateKey = Uint8Array.from(options.privateKey ?? generatePrivateKey(algorithm))
   const key = privateKey.length === 32 ? openPrivateKey(algorithm, privateKey) : undefined
   if (key === undefined) throw new InvalidPrivateKeyError(algorithm)
+  if (options.privateKey === undefined) addUnusedKey(key.publicKey)
   const signer: Signer = {
     algorithm,
     publicKey: key.publicKey,

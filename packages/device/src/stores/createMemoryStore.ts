@@ -40,7 +40,7 @@ export function createMemoryStore(options: createMemoryStore.Options = {}): Stor
       bytes += batch.bytes.length
       queued.set(batch.seq, batch)
     },
-    scan: ({ maxBatches, maxBytes: most }) => take(queued.values(), maxBatches, most),
+    scan: (limits) => take(queued.values(), limits),
     remove(seqs) {
       for (const seq of seqs) drop(queued, seq) ?? drop(refused, seq)
     },
@@ -60,6 +60,7 @@ export function createMemoryStore(options: createMemoryStore.Options = {}): Stor
         queued.set(seq, batch)
       }
     },
+    rewind: () => {},
     size: () => ({ rows, batches: queued.size, refused: refused.size, bytes }),
     close: () => {},
   }
@@ -73,10 +74,11 @@ export declare namespace createMemoryStore {
 }
 
 /** The first batches that fit, at least one. */
-function take(batches: Iterable<QueuedBatch>, maxBatches: number, maxBytes: number) {
+function take(batches: Iterable<QueuedBatch>, { maxBatches, maxBytes, skip }: Store.Limits) {
   const taken: QueuedBatch[] = []
   let bytes = 0
   for (const batch of batches) {
+    if (skip?.has(batch.seq)) continue
     bytes += batch.bytes.length
     if (taken.length > 0 && (taken.length >= maxBatches || bytes > maxBytes)) break
     taken.push(batch)

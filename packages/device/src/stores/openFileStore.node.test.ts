@@ -304,6 +304,39 @@ describe('createDevice', () => {
     ])
   })
 
+  test('behavior: discardFuture is remembered', async () => {
+    const node = createTestNode({ network: network.id, clock })
+    const signer = createSoftwareSigner()
+    const online = toTransport(node)
+    const away = { ...online, send: () => Promise.reject(new TransportError('away')) }
+    let now = start
+    const open = (transport: Transport) => {
+      const options = { clock: () => now, store: openStore(), transport }
+      return createDevice({ schema, signer, network, ...options })
+    }
+    const first = open(away)
+    await first.record({ steps: 1 })
+    now = Date.UTC(2026, 9, 1)
+    await first.record({ steps: 2 })
+    await first.close()
+
+    now = start + 1000
+    const second = open(away)
+    await expect(second.record({ steps: 3 })).rejects.toMatchObject({ reason: 'backwards' })
+    expect(await second.discardFuture()).toMatchObject([{ seq: 1 }])
+    await second.close()
+    now += 1000
+    const third = open(online)
+    await third.record({ steps: 3 })
+    await third.flush()
+    await third.close()
+    const sent = node.batches.map(({ header }) => [header.seq, header.start - start])
+    expect(sent).toEqual([
+      [0, 0],
+      [2, 2000],
+    ])
+  })
+
   test('error: a store in use', async () => {
     const store = openStore()
     await store.open(identity)

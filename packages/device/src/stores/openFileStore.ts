@@ -152,6 +152,7 @@ export function openFileStore(directory: string, options: openFileStore.Options 
   }
 
   return {
+    lasting: true,
     open(opened) {
       identity = opened
       return exclusive(async () => {
@@ -180,11 +181,12 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     appendRow,
     reserve: (seq, count) => exclusive(() => appendSynced([{ type: 'reserve', seq, count }])),
     appendBatch: (batch) => exclusive(() => appendSynced([{ type: 'batch', ...batch }])),
-    scan({ maxBatches, maxBytes: most }) {
+    scan({ maxBatches, maxBytes: most, skip }) {
       return exclusive(async () => {
         const taken: StoredBatch[] = []
         let bytes = 0
         for (const batch of state.queued()) {
+          if (skip?.has(batch.seq)) continue
           bytes += batch.length
           if (taken.length > 0 && (taken.length >= maxBatches || bytes > most)) break
           taken.push(batch)
@@ -205,6 +207,12 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     },
     requeue(seqs) {
       return exclusive(() => appendSynced(seqs.map((seq) => ({ type: 'requeue', seq }))))
+    },
+    rewind(lastTime) {
+      return exclusive(() => {
+        const { nextSeq } = state.position()
+        return appendSynced([{ type: 'identity', ...identity, nextSeq, lastTime }])
+      })
     },
     size: () => state.size(),
     close() {

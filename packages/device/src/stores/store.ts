@@ -18,6 +18,11 @@ import type { Problem, QueuedBatch } from '../transports/transport.js'
  * promise.
  */
 export type Store = {
+  /**
+   * True where what is stored outlives the process. Only then does an empty store say that this is
+   * a key's first run; elsewhere a batch of the run before may still be under way.
+   */
+  readonly lasting?: boolean
   /** Opens the store for one key in one network and returns what an earlier run left. */
   open(identity: Store.Identity): Store.Contents | Promise<Store.Contents>
   /** @throws {StoreFullError} at once, and the row is not taken. */
@@ -33,6 +38,8 @@ export type Store = {
   refused(): readonly RefusedBatch[] | Promise<readonly RefusedBatch[]>
   /** Queues refused batches again. */
   requeue(seqs: readonly number[]): void | Promise<void>
+  /** Takes the time of the newest row back to this, durably: what is later was of a wrong clock. */
+  rewind(lastTime: number): void | Promise<void>
   size(): Store.Size
   close(): void | Promise<void>
 }
@@ -58,7 +65,12 @@ export declare namespace Store {
     /** Seqs of the queued batches, oldest first. */
     queued: readonly number[]
   }
-  type Limits = { maxBatches: number; maxBytes: number }
+  type Limits = {
+    maxBatches: number
+    maxBytes: number
+    /** Seqs to leave out. */
+    skip?: ReadonlySet<number> | undefined
+  }
   type Size = { rows: number; batches: number; refused: number; bytes: number }
 }
 

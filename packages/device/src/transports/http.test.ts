@@ -81,6 +81,8 @@ const problemItem = (status: number, reason: string) =>
     new Uint8Array([0x05]),
   )
 
+const unknownDevice = 'The node does not know the device yet.'
+
 describe('send', () => {
   test('default: one', async () => {
     const { fetch, node, requests, logKey } = setup()
@@ -222,7 +224,7 @@ describe('send', () => {
     expect(await http(url, { fetch, logKey }).send(batches, context())).toMatchObject([
       { status: 'delivered', index: 0 },
       { status: 'refused', final: true, problem: { status: 422, title: 'No: fields' } },
-      { status: 'refused', final: false, problem: { status: 403 } },
+      { status: 'failed', error: { kind: 'transport', shortMessage: unknownDevice } },
       { status: 'refused', final: false, problem: { status: 422 } },
       { status: 'refused', final: true, problem: { status: 403 } },
       { status: 'failed', error: { kind: 'transport', retryAfterMs: 5000 } },
@@ -326,11 +328,13 @@ describe('readNextSeq', () => {
 
   test('error: anything else is no answer', async () => {
     const transport = { kind: 'transport' }
-    const problem = { type: 'https://machinefi.dev/problems/not-found', title: 'No such member' }
-    await expect(read(Response.json(problem, { status: 404 }))).rejects.toMatchObject({
-      name: 'RefusedError',
-      problem,
+    const answer = (reason: string) =>
+      Response.json({ type: `https://machinefi.dev/problems/${reason}` }, { status: 404 })
+    await expect(read(answer('not-found'))).rejects.toMatchObject({
+      ...transport,
+      shortMessage: unknownDevice,
     })
+    await expect(read(answer('unknown-network'))).rejects.toMatchObject({ name: 'RefusedError' })
     await expect(read(new Response('<html>', { status: 404 }))).rejects.toMatchObject({
       name: 'RefusedError',
     })

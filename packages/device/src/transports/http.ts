@@ -144,6 +144,8 @@ export function http(url: string, options: http.Options = {}): Transport {
   ): Promise<Transport.Delivery> {
     if ('problem' in answer) {
       const { problem } = answer
+      if (isProblem(problem, 'unknown-device'))
+        return { status: 'failed', error: toUnknownDevice(problem) }
       if (isRetryable(problem.status)) return { status: 'failed', error: toError(answer) }
       return { status: 'refused', problem, final: isFinal(problem) }
     }
@@ -205,8 +207,12 @@ export function http(url: string, options: http.Options = {}): Transport {
     async readNextSeq({ network, device, signal }) {
       const path = `/networks/${toHex(network)}/devices/${toHex(device)}`
       const response = await request(base + path, { ...call, signal, maxResponseBytes: 65_536 })
-      // A device that the node does not know is not taken for new: the node may be behind the chain.
-      if ('problem' in response) throw toError(response)
+      if ('problem' in response) {
+        const { problem } = response
+        // Not taken for new: the node may be behind the chain.
+        if (isProblem(problem, 'not-found')) throw toUnknownDevice(problem)
+        throw toError(response)
+      }
       const nextSeq = parseNextSeq(response.bytes)
       if (nextSeq === undefined) throw new TransportError('The node did not say its next seq.')
       return nextSeq
@@ -245,6 +251,20 @@ type Job = {
   onAbort(): void
   resolve(deliveries: readonly Transport.Delivery[]): void
   reject(error: unknown): void
+}
+
+/** Registration takes its time, and a node may be behind the chain: what waits goes on waiting. */
+function toUnknownDevice({ detail }: Problem): TransportError {
+  return new TransportError('The node does not know the device yet.', {
+    metaMessages: [
+      ...(detail === undefined ? [] : [detail]),
+      'Is it registered, and a member of this network?',
+    ],
+  })
+}
+
+function isProblem({ type }: Problem, reason: string): boolean {
+  return type === problemBase + reason
 }
 
 /**
