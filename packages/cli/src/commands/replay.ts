@@ -43,10 +43,13 @@ export async function replay(csv: string, options: Options, context: Context): P
     const offset = options.shift ? toOffset(readings, schema) : 0
     if (options.out !== undefined) file = await openNew(options.out, context)
     const transport = file ? toFile(file) : http(options.node, { logKey: fromHex(network.logKey) })
+    // A device would wait for its registration; whoever runs this should hear of it.
+    if (!file) await fetchNode(options.node, toDevicePath(network, signer))
     let batches = 0
     let bytes = 0
     const device = createDevice({
       maxAgeMs: Number.POSITIVE_INFINITY,
+      maxJumpMs: Number.POSITIVE_INFINITY,
       network: { id: fromHex(network.id), windowMs: network.windowMs },
       onDelivered: (batch) => {
         batches++
@@ -128,9 +131,8 @@ function toFile(file: FileHandle): Transport {
 
 /** Where a device with no state of its own may begin: above all that the node ever had of it. */
 async function readNextSeq(node: string, network: NodeNetwork, signer: Signer): Promise<number> {
-  const did = formatDid(publicKeyToAddress(signer.publicKey))
   try {
-    const path = `/networks/${network.id}/devices/${did}`
+    const path = toDevicePath(network, signer)
     const { nextSeq } = await fetchNode<{ nextSeq: number }>(node, path)
     return nextSeq
   } catch (error) {
@@ -138,6 +140,11 @@ async function readNextSeq(node: string, network: NodeNetwork, signer: Signer): 
     if (error instanceof NodeProblemError && error.status === 404) return 0
     throw error
   }
+}
+
+function toDevicePath(network: NodeNetwork, signer: Signer): string {
+  const did = formatDid(publicKeyToAddress(signer.publicKey))
+  return `/networks/${network.id}/devices/${did}`
 }
 
 function plural(count: number, noun: 'batch' | 'reading'): string {

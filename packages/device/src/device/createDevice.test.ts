@@ -572,10 +572,15 @@ describe('refused for now', () => {
   test('behavior: pauses do not grow while others get through', async () => {
     const { clock, node } = setup()
     const online = toTransport(node, { maxBatches: 2 })
-    const send: Transport['send'] = async ([first, ...others], context) => [
-      ...(await online.send([first!], context)),
-      ...others.map(() => ({ status: 'failed' as const, error: new TransportError('busy') })),
-    ]
+    let answer = () => {}
+    const answering = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const send: Transport['send'] = async ([first, ...others], context) => {
+      await answering
+      const busy = { status: 'failed' as const, error: new TransportError('busy') }
+      return [...(await online.send([first!], context)), ...others.map(() => busy)]
+    }
     const { device } = setup({
       clock,
       transport: { ...online, send },
@@ -583,6 +588,8 @@ describe('refused for now', () => {
       retry: { minMs: 10, maxMs: 100_000 },
     })
     await recordAll(device, [0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000])
+    await vi.waitFor(() => expect(device.stats().stored.batches).toBe(11))
+    answer()
     await device.flush({ timeoutMs: 2000 })
     await device.close()
   })
