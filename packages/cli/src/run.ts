@@ -1,9 +1,7 @@
-import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
+import manifest from '../package.json' with { type: 'json' }
 import type { Context } from './context.js'
 import { formatError, toExitCode } from './output/formatError.js'
-
-const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
 const accountOption = () =>
   new Option(
@@ -34,7 +32,7 @@ export async function run(argv: readonly string[], context: Context): Promise<nu
 function define(context: Context): Command {
   const program = new Command('machinefi')
     .description('Devices sign what they sense, nodes prove it, contracts pay for it.')
-    .version(version)
+    .version(manifest.version)
     .showHelpAfterError('(see --help)')
     .exitOverride()
     .configureOutput({
