@@ -18,7 +18,7 @@ interface IMembership {
     }
 
     /// @notice A device became a member, at the time of this block.
-    event Joined(address indexed device, uint32 indexed slot, uint8 assurance);
+    event Joined(address indexed device, uint32 slot, uint8 assurance);
 
     /// @notice A member is not paid for any window that ends after the time of this block.
     event Suspended(address indexed device);

@@ -81,7 +81,7 @@ export const iMembershipAbi = [
         "type": "address"
       },
       {
-        "indexed": true,
+        "indexed": false,
         "internalType": "uint32",
         "name": "slot",
         "type": "uint32"

@@ -97,7 +97,7 @@ export const membershipAbi = [
         "type": "address"
       },
       {
-        "indexed": true,
+        "indexed": false,
         "internalType": "uint32",
         "name": "slot",
         "type": "uint32"
