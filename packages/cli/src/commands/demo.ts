@@ -44,6 +44,7 @@ export async function demo(options: Options, context: Context): Promise<void> {
   try {
     const schema = toSchema(readings.fields, readings.tickMs)
     const metric = parseMetric(options.metric ?? `sum(${schema.fields[0]?.name})`, schema)
+    const measure = 'field' in metric ? (schema.fields[metric.field]?.name ?? '') : metric.type
     await runDemo({
       attacks: options.csv === undefined,
       metric,
@@ -59,7 +60,9 @@ export async function demo(options: Options, context: Context): Promise<void> {
       },
       onReport: async (report, { anvil, network, url }) => {
         progress.clear()
-        context.stdout.write(options.json ? `${formatJson(report)}\n` : formatReport(report))
+        context.stdout.write(
+          options.json ? `${formatJson(report)}\n` : formatReport(report, measure),
+        )
         if (!options.keep) return
         context.stderr.write(
           `\nStill running until Ctrl-C:\n  node   ${url}/networks/${network.id}\n  chain  ${anvil.url}\n`,

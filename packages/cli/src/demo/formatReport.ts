@@ -6,14 +6,14 @@ import type { DemoReport } from './runDemo.js'
 const maxRows = 40
 
 /** The demo's end, for a person: who was paid what, what it cost, where the time went. */
-export function formatReport(report: DemoReport): string {
+export function formatReport(report: DemoReport, measure: string): string {
   const { attacks, balances, batches, claims, gas, phases, readings, wireBytes } = report
   const number = (value: number | string) => BigInt(value).toLocaleString('en-US')
   const balanceOf = new Map(balances.map(({ balance, owner }) => [owner, balance]))
   const short = (text: string) => `${text.slice(0, 10)}…${text.slice(-4)}`
   const shown = claims.slice(0, maxRows)
   const claimTable = formatTable(
-    ['device', 'owner', 'day', 'steps', 'reward', 'owner’s wallet'],
+    ['device', 'owner', 'window', measure, 'reward', 'owner’s wallet'],
     shown.map(({ device, owner, reward, value, window }) => [
       device,
       short(owner),
