@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { fromHex, toHex } from '@machinefi/core'
 import { decodeBundle, encodeBundle, verifyBundle, verifyReceipt } from '@machinefi/proof'
 import { batchId } from '@machinefi/telemetry'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { createFakeChain, createSigner, signSteps, walker } from '../test/createFakeChain.js'
+import { createTestNode } from '../test/createTestNode.js'
 import { type Node, startNode } from './createNode.js'
 
 const directories: string[] = []
@@ -72,4 +73,40 @@ test('default', async () => {
   )
   expect(new Uint8Array(await one.arrayBuffer())).toEqual(bytes)
   expect(await verifyBundle(bytes)).toMatchObject({ ok: true, claims: [{ value: 130n }] })
+})
+
+test('behavior: /health tells nothing of foreign errors', async () => {
+  await using t = await createTestNode()
+  t.chain.failing = new Error('https://rpc.example/v2/api-key does not answer')
+  await expect(t.node.refresh()).rejects.toThrow()
+  expect(t.node.health()).toMatchObject({
+    ok: false,
+    problems: [`${t.chain.network.id}: An unexpected error.`],
+  })
+})
+
+test('options: maxHeadAgeMs', async () => {
+  await using t = await createTestNode({ limits: { maxHeadAgeMs: 40 } })
+  const { head } = t.chain
+  let answer = (_: unknown) => {}
+  t.chain.head = async () => {
+    await new Promise((resolve) => {
+      answer = resolve
+    })
+    return head()
+  }
+  t.node.start({ everyMs: 1 })
+  await vi.waitFor(() => expect(t.node.health()).toMatchObject({ ok: false }))
+  expect(t.node.health().problems).toEqual([
+    `${t.chain.network.id}: The head of the chain was last read 0 s ago.`,
+  ])
+  t.chain.head = head
+  answer(undefined)
+  await vi.waitFor(() => expect(t.node.health()).toMatchObject({ ok: true, problems: [] }))
+})
+
+test('behavior: a chain that nobody follows does not age', async () => {
+  await using t = await createTestNode({ limits: { maxHeadAgeMs: 0 } })
+  await new Promise((resolve) => setTimeout(resolve, 2))
+  expect(t.node.health()).toMatchObject({ ok: true })
 })

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { AnyClient, Deployment, Network } from '@machinefi/contracts'
 import { BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema, type SignedBatch } from '@machinefi/telemetry'
@@ -130,15 +130,26 @@ export async function startNode(
     let closing = false
     let listening: Promise<string> | undefined
     let url: string | undefined
-    let timer: NodeJS.Timeout | undefined
+    /** How old the head of the chain may be, ms; infinite while nothing follows it. */
+    let maxHeadAgeMs = Number.POSITIVE_INFINITY
+
+    /** What is wrong with the chain, as seen from here. */
+    function chainProblem({ status }: OpenNetwork): string | undefined {
+      if (status.error) return messageOf(status.error)
+      const ageMs = performance.now() - status.readAt
+      if (ageMs <= maxHeadAgeMs) return undefined
+      return `The head of the chain was last read ${Math.floor(ageMs / 1000)} s ago.`
+    }
 
     function health() {
       const problems: string[] = []
       if (pipeline.failure) problems.push(pipeline.failure.shortMessage)
       if (closing) problems.push('The node is shutting down.')
       for (const [open, error] of failures) problems.push(`${open.network.id}: ${messageOf(error)}`)
-      for (const { network, status } of all)
-        if (status.error) problems.push(`${network.id}: ${messageOf(status.error)}`)
+      for (const open of all) {
+        const problem = chainProblem(open)
+        if (problem) problems.push(`${open.network.id}: ${problem}`)
+      }
       return {
         ok: problems.length === 0,
         problems,
@@ -169,6 +180,7 @@ export async function startNode(
         maxBatchesPerBody: limits.maxBatchesPerBody,
         metrics: () =>
           formatMetrics({
+            chainFailing: (open) => (chainProblem(open) ? 1 : 0),
             evidence: () => pipeline.stats.refused.get('equivocation') ?? 0,
             failing: (open) => (failures.has(open) ? 1 : 0),
             networks: all,
@@ -242,17 +254,23 @@ export async function startNode(
         return listening
       },
       start({ everyMs = 5000 } = {}) {
-        const tick = async () => {
-          for (const open of all) await open.refresh().catch(onError)
-          await settle().catch(onError)
-          if (!closing) timer = setTimeout(tick, everyMs).unref()
+        if (maxHeadAgeMs !== Number.POSITIVE_INFINITY) return
+        maxHeadAgeMs = Math.max(limits.maxHeadAgeMs, 2 * everyMs)
+        const repeat = async (work: () => Promise<unknown>) => {
+          while (!closing) {
+            await work().catch((error) => {
+              if (!closing) onError(error)
+            })
+            await sleep(everyMs, undefined, { ref: false })
+          }
         }
-        timer ??= setTimeout(tick, 0).unref()
+        // Each on its own: while one transaction waits for its block, all chains are followed.
+        for (const open of all) void repeat(open.refresh)
+        void repeat(settle)
       },
       async close() {
         if (closing) return
         closing = true
-        clearTimeout(timer)
         // First no new work, then an answer for what is under way, then the files.
         const drained = server.close(limits.closeGraceMs)
         await pipeline.close()
@@ -290,6 +308,11 @@ export type NodeLimits = PipelineLimits &
     maxBatchesPerBody: number
     /** Least time between two refreshes of the members that unknown devices cause. */
     refreshMs: number
+    /**
+     * How long a started node may go without reading the head of a chain until `/health` says so.
+     * At least two rounds of `start`.
+     */
+    maxHeadAgeMs: number
     /** How long `close` waits for requests. */
     closeGraceMs: number
   }
@@ -327,9 +350,11 @@ export const defaultLimits: NodeLimits = {
   requestTimeoutMs: 30_000,
   keepAliveTimeoutMs: 60_000,
   refreshMs: 1000,
+  maxHeadAgeMs: 30_000,
   closeGraceMs: 10_000,
 }
 
+/** For anyone to read: nothing that the SDK has not written itself. */
 function messageOf(error: unknown): string {
-  return error instanceof BaseError ? error.shortMessage : String(error)
+  return error instanceof BaseError ? error.shortMessage : 'An unexpected error.'
 }

@@ -1,5 +1,6 @@
 import {
   type AnyClient,
+  ChainUnavailableError,
   type Deployment,
   type Epoch,
   type Network,
@@ -12,7 +13,14 @@ import {
 } from '@machinefi/contracts'
 import { fromHex, type Hex, toHex } from '@machinefi/core'
 import { decodeMetricParams, decodePolicyParams, encodeConfig, type Metric } from '@machinefi/proof'
-import { type Account, parseAbi } from 'viem'
+import {
+  type Account,
+  createClient,
+  custom,
+  parseAbi,
+  TimeoutError,
+  BaseError as ViemError,
+} from 'viem'
 import { getBlock, getTransactionReceipt, readContract } from 'viem/actions'
 import { NodeConfigurationError } from '../errors.js'
 import type { Chain, PostedEpoch } from './chain.js'
@@ -24,8 +32,9 @@ import type { Chain, PostedEpoch } from './chain.js'
  *
  * @param options.account who posts; the client's account by default.
  */
-export function openChain(client: AnyClient, options: openChain.Options): Chain {
-  const { confirmations = 0, deployment, fromBlock = 0n, network } = options
+export function openChain(given: AnyClient, options: openChain.Options): Chain {
+  const { confirmations = 0, deployment, fromBlock = 0n, network, timeoutMs = 20_000 } = options
+  const client = limitTime(given, timeoutMs)
   const account = options.account ?? client.account
   if (!account) throw new NodeConfigurationError('A node needs an account to post with.')
 
@@ -56,15 +65,18 @@ export function openChain(client: AnyClient, options: openChain.Options): Chain 
   return {
     operator: account.address.toLowerCase() as Hex,
     async genesisHash() {
-      const { hash } = await getBlock(client, { blockNumber: 0n })
+      const { hash } = await ask('genesisHash', getBlock(client, { blockNumber: 0n }))
       return hash
     },
     async head() {
-      const latest = await getBlock(client, { blockTag: 'latest' })
+      const latest = await ask('head', getBlock(client, { blockTag: 'latest' }))
       const head =
         confirmations === 0 || latest.number < BigInt(confirmations)
           ? latest
-          : await getBlock(client, { blockNumber: latest.number - BigInt(confirmations) })
+          : await ask(
+              'head',
+              getBlock(client, { blockNumber: latest.number - BigInt(confirmations) }),
+            )
       return { block: Number(head.number), time: Number(head.timestamp) * 1000 }
     },
     async members(from, to) {
@@ -81,11 +93,14 @@ export function openChain(client: AnyClient, options: openChain.Options): Chain 
       }))
     },
     memberCount: () =>
-      readContract(client, {
-        abi: membershipAbi,
-        address: network.membership,
-        functionName: 'memberCount',
-      }),
+      ask(
+        'memberCount',
+        readContract(client, {
+          abi: membershipAbi,
+          address: network.membership,
+          functionName: 'memberCount',
+        }),
+      ),
     async config(window) {
       const {
         fromWindow: _,
@@ -143,7 +158,10 @@ export function openChain(client: AnyClient, options: openChain.Options): Chain 
     async epoch(window) {
       const epoch = await readEpoch(client, { fromBlock, network, window })
       if (!epoch) return undefined
-      const { gasUsed } = await getTransactionReceipt(client, { hash: epoch.transactionHash })
+      const { gasUsed } = await ask(
+        'epoch',
+        getTransactionReceipt(client, { hash: epoch.transactionHash }),
+      )
       return toPosted(epoch, gasUsed)
     },
     async post(posting) {
@@ -175,6 +193,44 @@ export declare namespace openChain {
     /** The block the network was created in, or one before. @default 0n */
     fromBlock?: bigint | undefined
     network: Network
+    /** How long one request may take, with all the client's own retries. @default 20_000 */
+    timeoutMs?: number | undefined
+  }
+}
+
+/** The same client, but none of its requests stays without an end. */
+function limitTime(client: AnyClient, timeoutMs: number): AnyClient {
+  const { account, batch, cacheTime, chain, pollingInterval } = client
+  const request = async (args: { method: string }) => {
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new TimeoutError({ body: { method: args.method }, url: '' })),
+        timeoutMs,
+      )
+    })
+    try {
+      return await Promise.race([client.request(args as never), timeout])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+  return createClient({
+    account,
+    batch,
+    cacheTime,
+    chain,
+    pollingInterval,
+    transport: custom({ request }, { retryCount: 0 }),
+  })
+}
+
+/** What viem throws has the URL of the endpoint in its message, and with it perhaps a key. */
+async function ask<result>(what: string, call: Promise<result>): Promise<result> {
+  try {
+    return await call
+  } catch (error) {
+    throw error instanceof ViemError ? new ChainUnavailableError(what, error) : error
   }
 }
 

@@ -62,12 +62,7 @@ export function formatMetrics(options: formatMetrics.Options): string {
     'Last block whose events are known.',
     each(({ status }) => status.block),
   )
-  metric(
-    'chain_failing',
-    'gauge',
-    '1 while the chain cannot be read.',
-    each(({ status }) => (status.error ? 1 : 0)),
-  )
+  metric('chain_failing', 'gauge', '1 while the chain cannot be read.', each(options.chainFailing))
   metric('epochs_failing', 'gauge', '1 while an epoch cannot be settled.', each(options.failing))
   metric('store_failed', 'gauge', '1 once the store has failed.', one(pipeline.failure ? 1 : 0))
   metric(
@@ -81,6 +76,7 @@ export function formatMetrics(options: formatMetrics.Options): string {
 
 export declare namespace formatMetrics {
   type Options = {
+    chainFailing: (open: OpenNetwork) => number
     evidence: () => number
     failing: (open: OpenNetwork) => number
     networks: readonly OpenNetwork[]

@@ -46,7 +46,11 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
 
   let refreshing: Promise<void> | undefined
   let refreshedAt = Number.NEGATIVE_INFINITY
-  const status: OpenNetwork['status'] = { block: store.cursor(number), error: undefined }
+  const status: OpenNetwork['status'] = {
+    block: store.cursor(number),
+    error: undefined,
+    readAt: performance.now(),
+  }
 
   /** The window of now, or the first if that is still to come. */
   function currentWindow(): number {
@@ -111,6 +115,7 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
       refreshedAt = performance.now()
       try {
         const { block } = await chain.head()
+        status.readAt = performance.now()
         const from = store.cursor(number) + 1
         if (block >= from) {
           const changed = await chain.members(from, block)
@@ -171,8 +176,11 @@ export type OpenNetwork = {
   readonly network: Network
   readonly schemas: readonly Schema[]
   readonly state: NetworkState
-  /** The last block that was read, and what went wrong with the chain last. */
-  readonly status: { block: number; error: unknown }
+  /**
+   * The last block that was read, what went wrong with the chain last, and when its head was read,
+   * by `performance.now`: an endpoint that hangs is told by the real time, whatever the clock.
+   */
+  readonly status: { block: number; error: unknown; readAt: number }
   readonly windowMs: number
   /** The rules of the present window. */
   readonly config: ChainConfig
