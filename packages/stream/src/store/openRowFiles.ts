@@ -111,7 +111,7 @@ export function openRowFiles(directory: string): RowFiles {
       })
     },
     get: (day, key) =>
-      existsSync(path(day)) || open.has(day)
+      open.has(day) || existsSync(path(day))
         ? (use(day).get.get([key]) as [Uint8Array] | undefined)?.[0]
         : undefined,
     range: (day, from, to) => use(day).range.all([from, to]) as [number, Uint8Array][],
