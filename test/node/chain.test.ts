@@ -188,6 +188,9 @@ test('error: what the node was not given, or is not its own', async () => {
   await expect(t.open({ logSigner: createSoftwareSigner() })).rejects.toThrow(
     'The data directory belongs to another logKey.',
   )
+  await expect(
+    t.open({ dataDir: createDirectory(), logSigner: createSoftwareSigner() }),
+  ).rejects.toThrow('The operator is bonded with another log key.')
   const elsewhere = await startChain()
   cleanups.push(() => elsewhere.close())
   await expect(t.open({ client: elsewhere.client })).rejects.toThrow(

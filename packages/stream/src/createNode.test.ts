@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fromHex, toHex } from '@machinefi/core'
+import { fromHex, publicKeyToAddress, toHex } from '@machinefi/core'
 import { decodeBundle, encodeBundle, verifyBundle, verifyReceipt } from '@machinefi/proof'
 import { batchId } from '@machinefi/telemetry'
 import { afterEach, expect, test, vi } from 'vitest'
 import { createFakeChain, createSigner, signSteps, walker } from '../test/createFakeChain.js'
 import { createTestNode } from '../test/createTestNode.js'
 import { type Node, startNode } from './createNode.js'
+import { NodeConfigurationError } from './errors.js'
 
 const directories: string[] = []
 const nodes: Node[] = []
@@ -109,4 +110,31 @@ test('behavior: a chain that nobody follows does not age', async () => {
   await using t = await createTestNode({ limits: { maxHeadAgeMs: 0 } })
   await new Promise((resolve) => setTimeout(resolve, 2))
   expect(t.node.health()).toMatchObject({ ok: true })
+})
+
+test('error: the operator is bonded with another log key', async () => {
+  await using t = await createTestNode()
+  const { bonded } = t.chain
+  t.chain.bonded = toHex(publicKeyToAddress(createSigner().publicKey))
+  await t.node.close()
+  await expect(t.open()).rejects.toThrow(NodeConfigurationError)
+  t.chain.bonded = bonded
+  t.node = await t.open()
+})
+
+test('behavior: not bonded is allowed, and stated until it is', async () => {
+  await using t = await createTestNode()
+  const { bonded } = t.chain
+  t.chain.bonded = undefined
+  await t.reopen()
+  const [outcome] = await t.ingest(await t.sign({}))
+  expect(outcome).toMatchObject({ ok: true })
+  await t.node.refresh()
+  expect(t.node.health()).toMatchObject({
+    ok: false,
+    problems: [`${t.chain.network.id}: The operator is not bonded: its receipts bind nobody.`],
+  })
+  t.chain.bonded = bonded
+  await t.node.refresh()
+  expect(t.node.health()).toMatchObject({ ok: true, problems: [] })
 })

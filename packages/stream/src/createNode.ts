@@ -27,7 +27,8 @@ import { openStore } from './store/openStore.js'
  * Nothing is served before `listen`, nothing posted before `settle` or `start`.
  *
  * @throws {DataDirectoryError} the directory is in use, foreign or damaged.
- * @throws {NodeConfigurationError} a schema or a metric that is not the network's.
+ * @throws {NodeConfigurationError} a schema or a metric that is not the network's, or another log
+ *   key than the operator is bonded with. Not bonded yet is no error, but a problem in `health`.
  */
 export async function createNode(options: createNode.Options): Promise<Node> {
   const { client, deployment } = options
@@ -74,12 +75,13 @@ export async function startNode(
     throw new NodeConfigurationError(`maxSkewMs is at most ${greatestSkewMs}.`)
   const { chains, networks } = options
   const operator = chains[0]!.operator
+  const logKey = toHex(publicKeyToAddress(logSigner.publicKey))
   const store = openStore({
     directory: dataDir,
     identity: {
       chain: await chains[0]!.genesisHash(),
       operator,
-      logKey: toHex(publicKeyToAddress(logSigner.publicKey)),
+      logKey,
     },
     networks: networks.map(({ id }) => fromHex(id)),
   })
@@ -92,6 +94,7 @@ export async function startNode(
         await openNetwork({
           chain: chains[i]!,
           clock,
+          logKey,
           network,
           refreshMs: limits.refreshMs,
           schemas,
@@ -149,6 +152,8 @@ export async function startNode(
       for (const open of all) {
         const problem = chainProblem(open)
         if (problem) problems.push(`${open.network.id}: ${problem}`)
+        else if (!open.status.bonded)
+          problems.push(`${open.network.id}: The operator is not bonded: its receipts bind nobody.`)
       }
       return {
         ok: problems.length === 0,

@@ -64,6 +64,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       firstWindow,
     },
     operator: `0x${'0a'.repeat(20)}`,
+    bonded: undefined,
     failing: undefined,
     callsLeft: Number.POSITIVE_INFINITY,
     block: 0,
@@ -90,6 +91,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       member.block = ++chain.block
     },
     genesisHash: async () => genesis,
+    logKey: () => answer(chain.bonded),
     head: () => answer({ block: chain.block, time: chain.time }),
     members: (from, to) =>
       answer(
@@ -187,6 +189,8 @@ export declare namespace createFakeChain {
 export type FakeChain = Chain & {
   network: import('@machinefi/contracts').Network
   operator: Hex
+  /** Address of the operator's log key. */
+  bonded: Hex | undefined
   /** What every call rejects with. */
   failing: Error | undefined
   /** How many calls are answered before it falls silent. */

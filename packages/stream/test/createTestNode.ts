@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fromHex, type Signer } from '@machinefi/core'
+import { fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { type Node, type NodeOptions, startNode } from '../src/createNode.js'
 import type { Outcome } from '../src/ingest/createPipeline.js'
 import {
@@ -24,6 +24,7 @@ export async function createTestNode(options: createTestNode.Options = {}): Prom
   const signers = Array.from({ length: devices }, () => createSigner())
   for (const signer of signers) chain.join(signer)
   const logSigner = createSigner()
+  chain.bonded = toHex(publicKeyToAddress(logSigner.publicKey))
   const errors: unknown[] = []
   const open = (changes: Changes = {}) =>
     startNode({

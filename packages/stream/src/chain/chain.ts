@@ -10,6 +10,8 @@ export type Chain = {
   readonly operator: Hex
   /** Hash of block 0: what tells one chain from another with the same id. */
   genesisHash(): Promise<Hex>
+  /** Address of the log key that the operator is bonded with, if it ever was. */
+  logKey(): Promise<Hex | undefined>
   head(): Promise<{ block: number; time: number }>
   /** Members whose state changed in blocks [from, to], as it was at the end of them. */
   members(from: number, to: number): Promise<ChainMember[]>

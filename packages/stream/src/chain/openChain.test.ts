@@ -53,6 +53,7 @@ test('error: the endpoint refuses, and its URL stays untold', async () => {
   const chain = await open(503)
   for (const call of [
     () => chain.genesisHash(),
+    () => chain.logKey(),
     () => chain.head(),
     () => chain.members(0, 1),
     () => chain.memberCount(),

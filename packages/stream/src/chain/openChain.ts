@@ -11,6 +11,7 @@ import {
   readMembers,
   readNextWindow,
 } from '@machinefi/contracts'
+import { iSettlementAbi } from '@machinefi/contracts/abis'
 import { fromHex, type Hex, toHex } from '@machinefi/core'
 import { decodeMetricParams, decodePolicyParams, encodeConfig, type Metric } from '@machinefi/proof'
 import {
@@ -20,6 +21,7 @@ import {
   parseAbi,
   TimeoutError,
   BaseError as ViemError,
+  zeroAddress,
 } from 'viem'
 import { getBlock, getTransactionReceipt, readContract } from 'viem/actions'
 import { NodeConfigurationError } from '../errors.js'
@@ -67,6 +69,18 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
     async genesisHash() {
       const { hash } = await ask('genesisHash', getBlock(client, { blockNumber: 0n }))
       return hash
+    },
+    async logKey() {
+      const { logKey } = await ask(
+        'logKey',
+        readContract(client, {
+          abi: iSettlementAbi,
+          address: network.settlement,
+          functionName: 'operator',
+          args: [account.address],
+        }),
+      )
+      return logKey === zeroAddress ? undefined : (logKey.toLowerCase() as Hex)
     },
     async head() {
       const latest = await ask('head', getBlock(client, { blockTag: 'latest' }))

@@ -1,5 +1,5 @@
 import type { Network } from '@machinefi/contracts'
-import { equalBytes, fromHex, toHex } from '@machinefi/core'
+import { equalBytes, fromHex, type Hex, toHex } from '@machinefi/core'
 import { createLog } from '@machinefi/proof'
 import { type Schema, schemaHash } from '@machinefi/telemetry'
 import type { Chain, ChainConfig } from '../chain/chain.js'
@@ -16,7 +16,7 @@ import { createMemberTable } from './createMemberTable.js'
  * @throws {NodeConfigurationError} the schema of the network was not given.
  */
 export async function openNetwork(options: openNetwork.Options): Promise<OpenNetwork> {
-  const { chain, clock, network, refreshMs, schemas, store } = options
+  const { chain, clock, logKey, network, refreshMs, schemas, store } = options
   const id = fromHex(network.id)
   const windowMs = network.windowSeconds * 1000
   const number = store.numberOf(id)
@@ -48,6 +48,7 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
   let refreshedAt = Number.NEGATIVE_INFINITY
   const status: OpenNetwork['status'] = {
     block: store.cursor(number),
+    bonded: false,
     error: undefined,
     readAt: performance.now(),
   }
@@ -96,6 +97,20 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
     }
   }
 
+  /** Whether the operator answers for what this node signs; another key than its own never will. */
+  async function isBonded(): Promise<boolean> {
+    const bonded = await chain.logKey()
+    if (bonded === undefined || bonded === logKey) return bonded !== undefined
+    throw new NodeConfigurationError('The operator is bonded with another log key.', {
+      metaMessages: [
+        `Network: ${network.id}`,
+        `Operator: ${chain.operator}`,
+        `Bonded: ${bonded}`,
+        `This node's: ${logKey}`,
+      ],
+    })
+  }
+
   function assertLog() {
     if ((checkpoint?.size ?? 0) !== log.size)
       throw new DataDirectoryError(
@@ -116,6 +131,8 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
       try {
         const { block } = await chain.head()
         status.readAt = performance.now()
+        // A key that is bonded once is fixed for good.
+        status.bonded ||= await isBonded()
         const from = store.cursor(number) + 1
         if (block >= from) {
           const changed = await chain.members(from, block)
@@ -162,6 +179,8 @@ export declare namespace openNetwork {
   type Options = {
     chain: Chain
     clock: () => number
+    /** Address of the log key. */
+    logKey: Hex
     network: Network
     /** Least time between two refreshes that unknown devices cause, in ms. */
     refreshMs: number
@@ -177,10 +196,10 @@ export type OpenNetwork = {
   readonly schemas: readonly Schema[]
   readonly state: NetworkState
   /**
-   * The last block that was read, what went wrong with the chain last, and when its head was read,
+   * The last block that was read, whether the log key is bonded, what went wrong with the chain last, and when its head was read,
    * by `performance.now`: an endpoint that hangs is told by the real time, whatever the clock.
    */
-  readonly status: { block: number; error: unknown; readAt: number }
+  readonly status: { block: number; bonded: boolean; error: unknown; readAt: number }
   readonly windowMs: number
   /** The rules of the present window. */
   readonly config: ChainConfig

@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { bondOperator, readConfig, readOperator } from '@machinefi/contracts'
-import { BaseError, publicKeyToAddress, toHex } from '@machinefi/core'
+import { BaseError, toHex } from '@machinefi/core'
 import { openKeyFile } from '@machinefi/device/node'
 import { createNode } from '@machinefi/stream'
-import { type Address, formatEther, zeroAddress } from 'viem'
+import { formatEther } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
 import { readNetworkFile } from '../../network/networkFile.js'
@@ -35,16 +35,12 @@ export async function startNode(options: Options, context: Context): Promise<voi
     algorithm: 'ES256',
     create: true,
   })
-  const logKey = toHex(publicKeyToAddress(logSigner.publicKey))
   for (const { fromBlock, network } of files) {
     const operator = await readOperator(client, {
       fromBlock,
       network,
       operator: client.account.address,
     })
-    const bondedKey = operator.logKeyAddress.toLowerCase() as Address
-    if (bondedKey !== zeroAddress && bondedKey !== logKey)
-      throw new LogKeyMismatchError(options.logKey, logKey, bondedKey)
     const { minBond } = await readConfig(client, { fromBlock, network })
     if (operator.bond >= minBond) continue
     if (!options.bond) throw new NotBondedError(network.id, minBond - operator.bond)
@@ -102,17 +98,6 @@ export class NotBondedError extends BaseError {
         `Network: ${network}`,
         `Missing: ${formatEther(missing)} of the chain’s coin. Put it in with --bond.`,
       ],
-    })
-  }
-}
-
-/** Receipts of a key that is not bonded bind nobody. */
-export class LogKeyMismatchError extends BaseError {
-  override readonly name = 'LogKeyMismatchError'
-  constructor(file: string, has: Address, bonded: Address) {
-    super(`The operator is bonded with another log key than the one in ${file}.`, {
-      kind: 'input',
-      metaMessages: [`Bonded: ${bonded}`, `In the file: ${has}`],
     })
   }
 }
