@@ -39,14 +39,20 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     if (!network) throw new ProblemError('unknown-network', `There is no ${quote(path.network!)}.`)
     return network
   }
-  const deviceOf = ({ path }: Call, { state }: OpenNetwork): Member => {
+  const deviceOf = async ({ path }: Call, open: OpenNetwork): Promise<Member> => {
     let device: Uint8Array
     try {
       device = parseDid(path.device!)
     } catch {
       throw new ProblemError('parameter', `${quote(path.device!)} is neither a DID nor an address.`)
     }
-    const member = state.members.get(device)
+    const { members } = open.state
+    let member = members.get(device)
+    if (!member) {
+      // It may have joined since, as when a batch of it comes in.
+      await open.refreshSoon()
+      member = members.get(device)
+    }
     if (!member) throw new ProblemError('not-found', 'The device is not a member of this network.')
     return member
   }
@@ -57,8 +63,8 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     return epoch
   }
 
-  const claimOf = (call: Call, open: OpenNetwork, epoch: StoredEpoch): Claim => {
-    const { device } = deviceOf(call, open)
+  const claimOf = async (call: Call, open: OpenNetwork, epoch: StoredEpoch): Promise<Claim> => {
+    const { device } = await deviceOf(call, open)
     const claim = epochs.claim(open.state.number, epoch, device)
     if (!claim) throw new ProblemError('not-found', 'The device has no entry in this ledger.')
     return claim
@@ -155,9 +161,9 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       summary: 'What the node knows of a device: membership, seq, gaps',
       returns: [json],
       problems: notDevice,
-      handle(call) {
+      async handle(call) {
         const open = networkOf(call)
-        const member = deviceOf(call, open)
+        const member = await deviceOf(call, open)
         const now = Math.floor(options.clock() / open.windowMs)
         return reply({
           ...identify(member.device),
@@ -191,9 +197,9 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       },
       returns: [json],
       problems: notDevice,
-      handle(call) {
+      async handle(call) {
         const open = networkOf(call)
-        const { number } = deviceOf(call, open)
+        const { number } = await deviceOf(call, open)
         const from = parseTime(call.query, 'from') ?? 0
         const to = parseTime(call.query, 'to') ?? Number.MAX_SAFE_INTEGER
         const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 200
@@ -211,9 +217,9 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       },
       returns: [json],
       problems: notDevice,
-      handle(call) {
+      async handle(call) {
         const open = networkOf(call)
-        const member = deviceOf(call, open)
+        const member = await deviceOf(call, open)
         const from = call.query.get('from')
         const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 1000
         const claims = epochs.claimsOf(
@@ -237,9 +243,9 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       summary: 'Pairs of batches with one seq that a device signed',
       returns: [json],
       problems: notDevice,
-      handle(call) {
+      async handle(call) {
         const open = networkOf(call)
-        const member = deviceOf(call, open)
+        const member = await deviceOf(call, open)
         const { number } = open.state
         const evidence = store.evidence(member.number).map(({ at, batch, first, id, seq }) => {
           const stored = store.batch(number, first)!
@@ -450,10 +456,10 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       summary: 'The evidence for one claim',
       returns: ['application/cbor'],
       problems: notDevice,
-      handle(call) {
+      async handle(call) {
         const open = networkOf(call)
         const stored = epochOf(call, open)
-        const body = bundler.claim(open, stored, claimOf(call, open, stored))
+        const body = bundler.claim(open, stored, await claimOf(call, open, stored))
         return { status: 200, type: 'application/cbor', body }
       },
     },
@@ -463,10 +469,10 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       summary: 'A device’s claim, with its path in the ledger: what redeeming needs',
       returns: [json],
       problems: notDevice,
-      handle(call) {
+      async handle(call) {
         const open = networkOf(call)
         const stored = epochOf(call, open)
-        const claim = claimOf(call, open, stored)
+        const claim = await claimOf(call, open, stored)
         return reply({
           ...showEpoch(stored, open),
           ...showClaim(claim),

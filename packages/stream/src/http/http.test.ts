@@ -338,6 +338,20 @@ test('epochs', async () => {
     expect(await reason(await call(t, `{network}/${path}`)), path).toEqual([status, type])
 })
 
+test('behavior: a device that has joined since is found', async () => {
+  await using t = await createTestNode({ limits: { refreshMs: 0 } })
+  for (const path of ['', '/claims', '/records', '/evidence']) {
+    const device = toHex(t.chain.join(createSigner()))
+    expect(await json(t, `{network}/devices/${device}${path}`)).not.toHaveProperty('status')
+  }
+})
+
+test('options: refreshMs holds for reading too', async () => {
+  await using t = await createTestNode({ limits: { refreshMs: 1e9 } })
+  const device = toHex(t.chain.join(createSigner()))
+  expect(await reason(await call(t, `{network}/devices/${device}`))).toEqual([404, 'not-found'])
+})
+
 test('health, metrics', async () => {
   await using t = await createSettledNode()
   await t.ingest(await t.sign({ signer: createSigner() }))
