@@ -1,7 +1,7 @@
 import { fromHex, normalizeSignature, publicKeyToAddress, toHex } from '@machinefi/core'
 import { decodeReceipt, verifyReceipt } from '@machinefi/proof'
 import { batchId, defineSchema, encodeBatch, signBatch, toRow } from '@machinefi/telemetry'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createFakeChain, createSigner, signSteps, walker } from '../../test/createFakeChain.js'
 import { createTestNode, dayMs, hourMs, minuteMs } from '../../test/createTestNode.js'
 import type { Outcome } from './createPipeline.js'
@@ -334,6 +334,32 @@ test('error: the log key fails, nothing is promised, and it goes on', async () =
   expect(await t.ingest(second)).toMatchObject([{ ok: true, index: 1 }])
   await t.reopen()
   expect(await t.ingest(second)).toMatchObject([{ ok: true, duplicate: true, index: 1 }])
+})
+
+test('error: a fault after the commit, every batch is answered, and it goes on', async () => {
+  await using t = await createTestNode()
+  const [first, second, third] = [
+    await t.sign({ steps: [1] }),
+    await t.sign({ steps: [2] }),
+    await t.sign({ seq: 1, start: t.chain.time + 10 * minuteMs }),
+  ]
+  // The first is in the log when the one that contradicts it cannot be compared.
+  const compare = vi.spyOn(Buffer, 'compare').mockImplementationOnce(() => {
+    throw new Error('no memory')
+  })
+  try {
+    expect(reasons(await t.ingest(first, second, third))).toEqual(['ok', 'internal', 'internal'])
+    expect(compare).toHaveBeenCalledOnce()
+  } finally {
+    compare.mockRestore()
+  }
+  expect(t.errors).toMatchObject([{ message: 'no memory' }])
+  expect(await t.ingest(first, second, third)).toMatchObject([
+    { ok: true, duplicate: true, index: 0 },
+    { ok: false, problem: { reason: 'equivocation' } },
+    { ok: true, duplicate: true, index: 1 },
+  ])
+  expect(t.node.health()).toMatchObject({ ok: true })
 })
 
 test('behavior: several networks share a node, and no seq', async () => {

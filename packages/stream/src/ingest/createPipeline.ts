@@ -57,6 +57,7 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
       const outcomes: Outcome[] = new Array(batches.length)
       let left = batches.length
       const settle = (job: Job, outcome: Outcome) => {
+        if (outcomes[job.position]) return
         outcomes[job.position] = outcome
         stats.pending--
         pendingBytes -= job.batch.bytes.length
@@ -119,8 +120,8 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
         check(job)
       } catch (error) {
         // A fault of the node's, in one batch: never the end of all.
-        options.onError(error)
         job.settle(job, { ok: false, problem: toProblem('internal') })
+        options.onError(error)
       }
     }
     if (head === queue.length) {
@@ -258,12 +259,26 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
     if (committing) return
     committing = true
     void exclusive(async () => {
-      while (group.length > 0 && !failure) {
-        const jobs = group.splice(0, maxCommit)
-        await commit(jobs)
+      try {
+        while (group.length > 0 && !failure) await commitAll(group.splice(0, maxCommit))
+      } finally {
+        committing = false
       }
-      committing = false
     })
+  }
+
+  /** Answers every job, whatever happens. What is on disk gets its receipt when it comes again. */
+  async function commitAll(jobs: readonly Job[]) {
+    try {
+      await commit(jobs)
+    } catch (error) {
+      // A log that is not the one on disk is never signed again.
+      if (jobs.some(({ network }) => network.log.size !== network.size))
+        failure = new StoreFailedError(error)
+      for (const job of [...jobs, ...(failure ? group.splice(0) : [])])
+        abandon(job, toProblem('internal'))
+      options.onError(error)
+    }
   }
 
   async function commit(jobs: readonly Job[]) {
@@ -321,9 +336,11 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
       options.onError(failure)
       return
     }
-    for (const { arrived, checkpoint, first, jobs, state } of commits) {
+    for (const { arrived, first, jobs, state } of commits) {
       state.arrived = arrived
       state.size = first + jobs.length
+    }
+    for (const { checkpoint, first, jobs, state } of commits) {
       for (let i = 0; i < jobs.length; i++) {
         const job = jobs[i]!
         const index = first + i
