@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { AnyClient, Deployment, Network } from '@machinefi/contracts'
 import { BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
-import { BatchError, decodeBatch, type Schema, type SignedBatch } from '@machinefi/telemetry'
+import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
@@ -229,21 +229,16 @@ export async function startNode(
       async ingest(network, batches) {
         const open = opened.get(network.toLowerCase())
         if (!open) return batches.map(() => ({ ok: false, problem: toProblem('unknown-network') }))
-        const decoded = batches.map((bytes) => {
-          try {
-            return decodeBatch(bytes)
-          } catch (error) {
-            if (error instanceof BatchError) return toProblem(error.reason, error.shortMessage)
-            throw error
-          }
-        })
-        const outcomes = await pipeline.submit(
+        return pipeline.submit(
           open.state,
-          decoded.filter((item): item is SignedBatch => 'bytes' in item),
-        )
-        let next = 0
-        return decoded.map(
-          (item): Outcome => ('bytes' in item ? outcomes[next++]! : { ok: false, problem: item }),
+          batches.map((bytes) => {
+            try {
+              return decodeBatch(bytes)
+            } catch (error) {
+              if (error instanceof BatchError) return toProblem(error.reason, error.shortMessage)
+              throw error
+            }
+          }),
         )
       },
       settle,

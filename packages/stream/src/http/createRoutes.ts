@@ -4,7 +4,7 @@ import { greatestSkewMs, isPaid, joinBatch } from '../epochs/buildClaims.js'
 import type { Bundler } from '../epochs/createBundler.js'
 import type { Settler } from '../epochs/createSettler.js'
 import type { Claim, EpochStore, StoredEpoch } from '../epochs/openEpochStore.js'
-import type { Outcome, Pipeline } from '../ingest/createPipeline.js'
+import type { Pipeline } from '../ingest/createPipeline.js'
 import type { Member } from '../network/createMemberTable.js'
 import type { OpenNetwork } from '../network/openNetwork.js'
 import { type ProblemReason, toProblem } from '../problems.js'
@@ -110,14 +110,11 @@ export function createRoutes(options: createRoutes.Options): Route[] {
                 tooMany: toProblem('body-too-large', `More than ${maxBatchesPerBody} batches.`),
               },
         )
-        if (!split.ok) return problemReply(split.problem)
-        const { items } = split
-        const batches = items.filter((item) => 'bytes' in item)
-        const outcomes = await pipeline.submit(open.state, batches)
-        let next = 0
-        const answers = items.map(
-          (item): Outcome => ('bytes' in item ? outcomes[next++]! : { ok: false, problem: item }),
-        )
+        if (!split.ok) {
+          await pipeline.submit(open.state, [split.problem])
+          return problemReply(split.problem)
+        }
+        const answers = await pipeline.submit(open.state, split.items)
         if (!single) {
           // Nothing was taken in: say so where every client looks.
           const [first] = answers

@@ -38,7 +38,7 @@ export function formatMetrics(options: formatMetrics.Options): string {
   metric(
     'batches_refused_total',
     'counter',
-    'Batches refused, by reason.',
+    'Batches refused, by reason; a body refused whole is one.',
     [...stats.refused].map(([reason, count]) => [{ reason }, count] as const),
   )
   metric('batches_pending', 'gauge', 'Batches taken in but not answered yet.', one(stats.pending))

@@ -366,6 +366,23 @@ test('health, metrics', async () => {
     )
 })
 
+test('metrics: what is refused while decoding is counted', async () => {
+  await using t = await createTestNode()
+  const { bytes: whole } = await t.sign({})
+  await post(t, whole.subarray(0, 100))
+  // An array of three is no batch, but tells where the next item begins.
+  await post(t, concatBytes(Uint8Array.of(0x83, 1, 2, 3), whole), 'application/cbor-seq')
+  await post(t, concatBytes(whole, whole.subarray(0, 100)), 'application/cbor-seq')
+  await t.ingest(Uint8Array.of(...whole, 0))
+  const text = await (await call(t, '/metrics')).text()
+  expect(text.match(/^machinefi_batches_refused_total.*$/gm)?.sort()).toEqual([
+    'machinefi_batches_refused_total{reason="body"} 1',
+    'machinefi_batches_refused_total{reason="not-canonical"} 2',
+    'machinefi_batches_refused_total{reason="truncated"} 1',
+  ])
+  expect(text).toContain('machinefi_batches_accepted_total 1\n')
+})
+
 test('openapi.json: every operation of it answers, and nothing else does', async () => {
   await using t = await createSettledNode()
   const document = await json(t, '/openapi.json')

@@ -42,33 +42,47 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
   let committing = false
   let idle: (() => void)[] = []
 
-  function submit(network: NetworkState, batches: readonly SignedBatch[]): Promise<Outcome[]> {
-    let bytes = 0
-    for (const batch of batches) bytes += batch.bytes.length
-    const refusal = refuseAll(network, batches.length, bytes)
-    if (refusal) {
-      count(refusal.reason, batches.length)
-      return Promise.resolve(batches.map(() => ({ ok: false, problem: refusal })))
+  function submit(
+    network: NetworkState,
+    items: readonly (SignedBatch | Problem)[],
+  ): Promise<Outcome[]> {
+    const outcomes: Outcome[] = new Array(items.length)
+    const refuse = (position: number, problem: Problem) => {
+      outcomes[position] = { ok: false, problem }
+      count(problem.reason)
     }
-    if (batches.length === 0) return Promise.resolve([])
-    stats.pending += batches.length
+    let left = 0
+    let bytes = 0
+    for (const [position, item] of items.entries()) {
+      if (!('bytes' in item)) refuse(position, item)
+      else {
+        left++
+        bytes += item.bytes.length
+      }
+    }
+    if (left === 0) return Promise.resolve(outcomes)
+    const refusal = refuseAll(network, left, bytes)
+    if (refusal) {
+      for (const [position, item] of items.entries()) if ('bytes' in item) refuse(position, refusal)
+      return Promise.resolve(outcomes)
+    }
+    stats.pending += left
     pendingBytes += bytes
     return new Promise((resolve) => {
-      const outcomes: Outcome[] = new Array(batches.length)
-      let left = batches.length
       const settle = (job: Job, outcome: Outcome) => {
         if (outcomes[job.position]) return
         outcomes[job.position] = outcome
         stats.pending--
         pendingBytes -= job.batch.bytes.length
-        if (!outcome.ok) count(outcome.problem.reason, 1)
+        if (!outcome.ok) count(outcome.problem.reason)
         else if (outcome.duplicate) stats.duplicates++
         if (--left === 0) resolve(outcomes)
         if (stats.pending === 0) for (const wake of idle.splice(0)) wake()
       }
-      for (let position = 0; position < batches.length; position++)
+      for (const [position, batch] of items.entries()) {
+        if (!('bytes' in batch)) continue
         queue.push({
-          batch: batches[position]!,
+          batch,
           device: 0,
           end: 0,
           envelope: empty,
@@ -83,6 +97,7 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
           seq: 0,
           settle,
         })
+      }
       if (!pumping) {
         pumping = true
         setImmediate(pump)
@@ -90,8 +105,8 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
     })
   }
 
-  function count(reason: Problem['reason'], by: number) {
-    stats.refused.set(reason, (stats.refused.get(reason) ?? 0) + by)
+  function count(reason: Problem['reason']) {
+    stats.refused.set(reason, (stats.refused.get(reason) ?? 0) + 1)
   }
 
   /** Why nothing can be taken in at present, if so. */
@@ -424,8 +439,11 @@ export type PipelineLimits = {
 }
 
 export type Pipeline = {
-  /** Outcomes in the order of the batches, once all are decided. Never rejects. */
-  submit(network: NetworkState, batches: readonly SignedBatch[]): Promise<Outcome[]>
+  /**
+   * Outcomes in the order of the items, once all are decided. What could not be decoded comes as its
+   * problem, to be counted. Never rejects.
+   */
+  submit(network: NetworkState, items: readonly (SignedBatch | Problem)[]): Promise<Outcome[]>
   /** Runs something between two commits. */
   exclusive<result>(body: () => result | Promise<result>): Promise<result>
   readonly stats: PipelineStats
