@@ -81,7 +81,6 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
         assurance: 0,
         algorithm: signer.algorithm,
         publicKey: signer.publicKey,
-        owner: new Uint8Array(20).fill(1),
       })
       return device
     },

@@ -36,7 +36,6 @@ export type ChainMember = {
   assurance: number
   algorithm: Algorithm
   publicKey: Uint8Array
-  owner: Uint8Array
 }
 
 /** A network's configuration for a window, times in ms. */

@@ -99,10 +99,9 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
         network,
         toBlock: BigInt(to),
       })
-      return members.map(({ device, owner, publicKey, ...member }) => ({
+      return members.map(({ device, owner: _, publicKey, ...member }) => ({
         ...member,
         device: fromHex(device),
-        owner: fromHex(owner),
         publicKey: fromHex(publicKey),
       }))
     },

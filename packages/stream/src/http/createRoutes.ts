@@ -174,7 +174,6 @@ export function createRoutes(options: createRoutes.Options): Route[] {
           },
           algorithm: member.algorithm,
           publicKey: toHex(member.publicKey),
-          owner: toHex(member.owner),
           nextSeq: store.nextSeq(member.number),
           ...store.counts(member.number),
           gaps: store.gaps(member.number, 100),

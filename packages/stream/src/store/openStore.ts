@@ -384,10 +384,10 @@ export function openStore(options: openStore.Options): Store {
       const put = db
         .prepare(
           `INSERT INTO devices (network, ${memberColumns.replace('number, ', '')})
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (network, address) DO UPDATE SET
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (network, address) DO UPDATE SET
          slot = excluded.slot, joined_at = excluded.joined_at, suspended_at = excluded.suspended_at,
          assurance = excluded.assurance, algorithm = excluded.algorithm,
-         public_key = excluded.public_key, owner = excluded.owner
+         public_key = excluded.public_key
          RETURNING number`,
         )
         .raw()
@@ -404,7 +404,6 @@ export function openStore(options: openStore.Options): Store {
                 member.assurance,
                 member.algorithm,
                 member.publicKey,
-                member.owner,
               ]) as [number][]
             )[0]![0],
         )
@@ -610,7 +609,6 @@ export type StoredMember = {
   assurance: number
   algorithm: Algorithm
   publicKey: Uint8Array
-  owner: Uint8Array
 }
 
 /** A second batch of one seq: with the first, in the log, it proves the device's equivocation. */
@@ -631,17 +629,7 @@ export type Cut = { window: number; size: number; at: number }
 
 type BatchRow = [number, number, number, number, number, Uint8Array, Uint8Array]
 type CheckpointRow = [number, number, Uint8Array]
-type MemberRow = [
-  number,
-  Uint8Array,
-  number,
-  number,
-  number,
-  number,
-  Algorithm,
-  Uint8Array,
-  Uint8Array,
-]
+type MemberRow = [number, Uint8Array, number, number, number, number, Algorithm, Uint8Array]
 
 /** Keys are network × span + index (or size), so that one integer orders everything. */
 const span = 2 ** 40
@@ -649,7 +637,7 @@ const maxEvidence = 8
 /** Batches whose place is in memory only. */
 const maxRecent = 4096
 const memberColumns =
-  'number, address, slot, joined_at, suspended_at, assurance, algorithm, public_key, owner'
+  'number, address, slot, joined_at, suspended_at, assurance, algorithm, public_key'
 
 const toBatch = (row: BatchRow): StoredBatch => ({
   index: row[0] % span,
@@ -676,7 +664,6 @@ const toMember = (row: MemberRow): StoredMember => ({
   assurance: row[5],
   algorithm: row[6],
   publicKey: row[7],
-  owner: row[8],
 })
 
 const tables = `
@@ -689,7 +676,7 @@ const tables = `
     number INTEGER PRIMARY KEY, network INTEGER NOT NULL, address BLOB NOT NULL,
     slot INTEGER NOT NULL, joined_at INTEGER NOT NULL, suspended_at INTEGER NOT NULL,
     assurance INTEGER NOT NULL, algorithm TEXT NOT NULL, public_key BLOB NOT NULL,
-    owner BLOB NOT NULL, UNIQUE (network, address)
+    UNIQUE (network, address)
   ) STRICT;
   CREATE TABLE IF NOT EXISTS batches (
     key INTEGER PRIMARY KEY, device INTEGER NOT NULL, seq INTEGER NOT NULL,
