@@ -7,6 +7,7 @@ import {
   verifyBundle,
   verifyClaim,
   verifyInclusion,
+  verifyReceipt,
 } from '@machinefi/proof'
 import { batchId } from '@machinefi/telemetry'
 import { expect, test } from 'vitest'
@@ -240,9 +241,35 @@ test('error: another epoch is on chain', async () => {
   await expect(t.node.settle()).rejects.toThrow(
     `Window ${first} is on chain with another log or ledger than this node has.`,
   )
-  expect(t.node.health()).toMatchObject({ ok: false })
+  const conflict = {
+    ok: false,
+    problems: [
+      `${t.chain.network.id}: Window ${first} is on chain with another log or ledger than this node has.`,
+    ],
+  }
+  expect(t.node.health()).toMatchObject(conflict)
   const url = await t.node.listen({ port: 0 })
   expect((await fetch(`${url}/health`)).status).toBe(503)
+
+  // A person has to settle that; until then no reading is lost, also not over a restart.
+  for (const seq of [1, 2]) {
+    const batch = await t.sign({ seq, start: t.now - hourMs, steps: [200] })
+    const [outcome] = await t.ingest(batch)
+    if (!outcome?.ok) throw new Error(outcome?.problem.reason)
+    expect(
+      await verifyReceipt(outcome.receipt, {
+        id: batchId(batch, t.id),
+        network: t.id,
+        now: t.now,
+        operator: Buffer.from(t.chain.operator.slice(2), 'hex'),
+        publicKey: t.logSigner.publicKey,
+      }),
+    ).toMatchObject({ ok: true, index: seq })
+    t.moveTo(t.now + dayMs)
+    await t.reopen()
+    await expect(t.node.settle()).rejects.toThrow('is on chain with another')
+    expect(t.node.health()).toMatchObject(conflict)
+  }
 })
 
 test('behavior: one network that cannot be settled does not stop the others', async () => {
