@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ContractError } from '@machinefi/contracts'
 import { fromHex, publicKeyToAddress, toHex } from '@machinefi/core'
 import { decodeBundle, encodeBundle, verifyBundle, verifyReceipt } from '@machinefi/proof'
 import { batchId } from '@machinefi/telemetry'
@@ -84,6 +85,10 @@ test('behavior: /health tells nothing of foreign errors', async () => {
     ok: false,
     problems: [`${t.chain.network.id}: An unexpected error.`],
   })
+  // Without a revert, the reason is what the endpoint said.
+  t.chain.failing = new ContractError({ functionName: 'config', reason: 'api-key is out of money' })
+  await expect(t.node.refresh()).rejects.toThrow()
+  expect(t.node.health().problems).toEqual([`${t.chain.network.id}: config failed.`])
 })
 
 test('options: maxHeadAgeMs', async () => {

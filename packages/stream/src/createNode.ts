@@ -1,5 +1,5 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import type { AnyClient, Deployment, Network } from '@machinefi/contracts'
+import { type AnyClient, ContractError, type Deployment, type Network } from '@machinefi/contracts'
 import { BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
@@ -356,5 +356,6 @@ export const defaultLimits: NodeLimits = {
 
 /** For anyone to read: nothing that the SDK has not written itself. */
 function messageOf(error: unknown): string {
+  if (error instanceof ContractError && !error.revert) return `${error.functionName} failed.`
   return error instanceof BaseError ? error.shortMessage : 'An unexpected error.'
 }
