@@ -1,5 +1,6 @@
 import { Agent, request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fromHex, publicKeyToAddress, toHex } from '@machinefi/core'
 import { defineSchema } from '@machinefi/telemetry'
 import { Decoder } from 'cbor-x'
@@ -319,6 +320,8 @@ function talk(input: Extract<Input, { type: 'raw' }>) {
 async function settleMemory(): Promise<Memory> {
   const least = await node.memory()
   for (let still = 0; still < 8; still++) {
+    // Sweeping goes on behind a collection.
+    await sleep(50)
     const { live, resident } = await node.memory()
     if (resident < least.resident - 2 ** 18) still = 0
     least.resident = Math.min(least.resident, resident)
