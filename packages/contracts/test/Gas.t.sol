@@ -23,6 +23,7 @@ contract GasTest is Scene {
 
     function setUp() public {
         string memory profile = vm.envOr("FOUNDRY_PROFILE", string("default"));
+        // Gas is of what ships: the gate `gas` of CI runs these in the release profile.
         vm.skip(keccak256(bytes(profile)) != keccak256("release"));
         setUpScene();
     }
