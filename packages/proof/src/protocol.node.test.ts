@@ -104,6 +104,7 @@ test('the example of claims', () => {
   const ledger = buildLedger([null, entry, unpaid])
   const logs = [{ root: log.root(), shard: 0, size: 1 }]
   const configHash = new Uint8Array(32).fill(0xcc)
+  const parentHash = new Uint8Array(32).fill(0xaa)
   const uint = (n: bigint) => `0x${n.toString(16).padStart(32, '0')}` as Hex
   expect({
     'state after the step': toHex(encodeState(trace.states[0]!)),
@@ -117,7 +118,7 @@ test('the example of claims', () => {
     'logs hash': toHex(logsHash(logs)),
     'epoch hash': toHex(
       epochHash({
-        ...{ attempt: 1, configHash, logs, memberCount: 3, network, parentAttempt: 2 },
+        ...{ attempt: 1, configHash, logs, memberCount: 3, network, parentHash },
         ...{ ledgerRoot: ledger.root, ledgerTotal: ledger.total, window: 19_675 },
         windowSeconds: 86_400,
       }),

@@ -157,13 +157,14 @@ export async function createTestEpoch(options: {
     maxRowsBytes: 4096,
     minBond: 10n ** 18n,
     coverage: 100n,
+    challengeBond: 10n ** 16n,
   }
   const epoch = {
     attempt: 1,
     ledgerRoot: ledger.root,
     ledgerTotal: ledger.total,
     memberCount: entries.length,
-    parentAttempt: 1,
+    parentHash: new Uint8Array(32).fill(0xaa),
     window: windowNumber,
   }
   const bundle: EpochBundle = {

@@ -44,8 +44,8 @@ export type EpochBundle = {
     readonly serial: bigint
     readonly windowSeconds: number
   }
-  /** Attempt of the epoch before, 0 where there is none. */
-  readonly parentAttempt: number
+  /** Epoch hash of the epoch before, all 0 where there is none. */
+  readonly parentHash: Uint8Array
   /** Which reward policy the contract in the configuration is. */
   readonly policy: 'threshold'
   readonly schema: Schema
@@ -98,7 +98,7 @@ export function encodeBundle(bundle: EpochBundle): Uint8Array {
     encodeArray([
       encodeInt(bundle.window),
       encodeInt(bundle.attempt),
-      encodeInt(bundle.parentAttempt),
+      encodeBytes(bundle.parentHash),
       encodeInt(bundle.memberCount),
     ]),
     encodeArray([
@@ -137,7 +137,7 @@ export function decodeBundle(bytes: Uint8Array): EpochBundle {
     const policy = reader.text() as 'threshold'
     reader.array(4)
     const [window, attempt] = [reader.uint(), reader.uint()]
-    const [parentAttempt, memberCount] = [reader.uint(), reader.uint()]
+    const [parentHash, memberCount] = [reader.bytes(32), reader.uint()]
     reader.array(2)
     const logKey = reader.bytes(64)
     const checkpoints = readArray(reader, () => reader.bytes())
@@ -150,7 +150,7 @@ export function decodeBundle(bytes: Uint8Array): EpochBundle {
     reader.end()
     return {
       ...{ attempt, checkpoints, claims, config, epochHash, ledgerRoot, ledgerTotal, logKey },
-      ...{ memberCount, metric, network, parentAttempt, policy, schema, window },
+      ...{ memberCount, metric, network, parentHash, policy, schema, window },
     }
   } catch (cause) {
     if (cause instanceof MalformedCborError) throw new MalformedBundleError(cause)

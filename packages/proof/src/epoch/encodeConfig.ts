@@ -29,13 +29,15 @@ export type Config = {
   readonly minBond: bigint
   /** Units of not yet final reward that one wei of bond covers. */
   readonly coverage: bigint
+  /** Least bond of a challenge, wei. */
+  readonly challengeBond: bigint
 }
 
 /** Encodes a configuration as `abi.encode(Config)`: an epoch commits to the keccak256 of these bytes. */
 export function encodeConfig(config: Config): Uint8Array {
   const metricParams = encodeDynamic(config.metricParams)
   const policyParams = encodeDynamic(config.policyParams)
-  const head = 17 * 32
+  const head = 18 * 32
   return concatBytes(
     encodeWords(32),
     encodeWords(
@@ -43,7 +45,7 @@ export function encodeConfig(config: Config): Uint8Array {
       ...[config.metric, head, config.policy, head + metricParams.length],
       ...[config.operator, config.grace, config.challengeWindow, config.responseTime],
       ...[config.takeoverDelay, config.retention, config.maxRowsBytes],
-      ...[config.minBond, config.coverage],
+      ...[config.minBond, config.coverage, config.challengeBond],
     ),
     metricParams,
     policyParams,
@@ -83,10 +85,11 @@ export function decodeConfig(bytes: Uint8Array): Config {
     maxRowsBytes: number(14),
     minBond: integer(15),
     coverage: integer(16),
+    challengeBond: integer(17),
   }
   // Numbers that are too large for their type, offsets and padding: one way to write each is left.
   const numbers = Object.values(config).filter((value) => typeof value === 'number')
-  if (bytes.length < 18 * 32 || !numbers.every(Number.isSafeInteger))
+  if (bytes.length < 19 * 32 || !numbers.every(Number.isSafeInteger))
     throw new MalformedConfigError()
   if (!equalBytes(encodeConfig(config), bytes)) throw new MalformedConfigError()
   return config

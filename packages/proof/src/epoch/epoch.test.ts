@@ -34,16 +34,17 @@ const config: Config = {
   maxRowsBytes: 4096,
   minBond: 10n ** 18n,
   coverage: 100n,
+  challengeBond: 10n ** 16n,
 }
 const odd = { ...config, metricParams: new Uint8Array(0), policyParams: Uint8Array.of(1, 2, 3) }
 
 describe('encodeConfig', () => {
   test('behavior: hashes as Solidity does', () => {
     expect(toHex(configHash(config))).toBe(
-      '0xa2cd1195cbdc16133f6d8efeebaad744c163efd351b7890116262a3d96e4ec5e',
+      '0xac89061e7aa0dbd19fb9f43caf02fcf564515b3be7a57c5b588acadb34df746a',
     )
     expect(toHex(configHash(odd))).toBe(
-      '0x3a916e19877d8ec709d134203057c6d46d8ca654aa0d02081cb5482823655968',
+      '0xdd4b3a811f295bd3f2546178d521449600cee2299ae7c54b6e3ce5ccc9ded8e0',
     )
   })
 
@@ -55,7 +56,7 @@ describe('encodeConfig', () => {
   test('error: anything else', () => {
     const bytes = encodeConfig(odd)
     // The lowest byte of the first word, an offset, a length, the padding; more, less, nothing.
-    for (const i of [31, 32 * 6 + 31, 32 * 18 + 31, bytes.length - 1]) {
+    for (const i of [31, 32 * 6 + 31, 32 * 19 + 31, bytes.length - 1]) {
       const altered = bytes.slice()
       altered[i]! ^= 1
       expect(() => decodeConfig(altered)).toThrow(MalformedConfigError)
@@ -66,7 +67,7 @@ describe('encodeConfig', () => {
       Uint8Array.of(...bytes, ...word(0)),
       new Uint8Array(0),
       word(0xff),
-      new Uint8Array(18 * 32).fill(0xff),
+      new Uint8Array(19 * 32).fill(0xff),
     ])
       expect(() => decodeConfig(altered)).toThrow(MalformedConfigError)
   })
@@ -97,11 +98,11 @@ describe('epochHash', () => {
       logs,
       memberCount: 33,
       network,
-      parentAttempt: 1,
+      parentHash: word(9),
       window: 20_000,
       windowSeconds: 86_400,
     })
-    expect(toHex(hash)).toBe('0x8e5e07cbd54a6b5bbb70904f278b5aad52ee92a5d808c619ebe2228c1890364b')
+    expect(toHex(hash)).toBe('0x89bf022c69e8a2a804c0277a8662f716a0e860303afdc6b5bc5b9eea175a31b3')
   })
 })
 

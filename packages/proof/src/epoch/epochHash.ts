@@ -43,7 +43,7 @@ export function epochHash(epoch: epochHash.Epoch): Uint8Array {
       epoch.windowSeconds,
       epoch.window,
       epoch.attempt,
-      epoch.parentAttempt,
+      epoch.parentHash,
       epoch.configHash,
       epoch.memberCount,
       logsHash(epoch.logs),
@@ -65,8 +65,8 @@ export declare namespace epochHash {
     memberCount: number
     /** Network id, 32 bytes. */
     network: Uint8Array
-    /** Attempt of the epoch before, 0 where there is none. */
-    parentAttempt: number
+    /** Epoch hash of the standing epoch of the window before, 32 bytes; all 0 for a network's first window. */
+    parentHash: Uint8Array
     window: number
     /** Length of the network's windows. */
     windowSeconds: number
