@@ -24,7 +24,7 @@ beforeAll(async () => {
     times: {
       challengeWindow: 1,
       grace: 1,
-      responseTime: 1,
+      responseTime: 60,
       retention: 86_400,
       takeoverDelay: 3_600,
     },

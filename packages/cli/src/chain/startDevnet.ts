@@ -34,7 +34,7 @@ export type Devnet = {
   close(): Promise<void>
 }
 
-/** A chain of its own, with all contracts, one network, and the node that serves it. */
+/** A chain of its own, with all contracts, one network whose operator can be challenged, and the node that serves it. */
 export async function startDevnet(options: startDevnet.Options): Promise<Devnet> {
   const { clock = Date.now, onStep = () => {}, policy, port = 0, schema } = options
   const closers: (() => Promise<void> | void)[] = []
@@ -65,6 +65,7 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
     } = await createNetwork(client, {
       config: {
         ...options.times,
+        challengeBond: 10n ** 17n,
         coverage: 10n ** 6n,
         fields: schema.fields.length,
         maxRowsBytes: 4096,
@@ -78,6 +79,7 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
         schemaHash: toHex(schemaHash(schema)),
         tickMs: schema.tickMs,
       },
+      disputes: deployment.disputes,
       factory: deployment.factory,
       name: 'MachineFi demo',
       owner: client.account.address,

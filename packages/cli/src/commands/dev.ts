@@ -54,7 +54,8 @@ export async function dev(options: Options, context: Context): Promise<void> {
     times: {
       challengeWindow,
       grace: 5,
-      responseTime: challengeWindow,
+      // The least that a settlement accepts.
+      responseTime: Math.max(60, challengeWindow),
       retention: 30 * 86_400,
       takeoverDelay: 3_600,
     },
@@ -78,9 +79,10 @@ export async function dev(options: Options, context: Context): Promise<void> {
     const facts = {
       node: url,
       rpc: anvil.url,
+      ...deployment,
+      // Last: `disputes` is the network's own, not what it is a copy of.
       ...network,
       windowMs,
-      ...deployment,
       accounts,
       schema,
     }
@@ -99,6 +101,7 @@ export async function dev(options: Options, context: Context): Promise<void> {
 function format(facts: {
   accounts: readonly string[]
   chainId: number
+  disputes: string
   factory: string
   id: string
   membership: string
@@ -117,6 +120,7 @@ function format(facts: {
     ['window', `${facts.windowMs / 1000} s`],
     ['token', facts.token],
     ['settlement', facts.settlement],
+    ['disputes', facts.disputes],
     ['membership', facts.membership],
     ['registry', facts.registry],
     ['factory', facts.factory],

@@ -4,8 +4,10 @@ import { resolve } from 'node:path'
 import type { Deployment, Network } from '@machinefi/contracts'
 import { BaseError } from '@machinefi/core'
 import { assertSchema, type Schema } from '@machinefi/telemetry'
+import { isAddress } from 'viem'
 import type { Context } from '../context.js'
 import { formatJson } from '../output/formatJson.js'
+import { findMissing } from './readDeployment.js'
 
 /**
  * All that a node needs to serve a network, as `network create` writes it. The
@@ -44,8 +46,18 @@ export async function readNetworkFile(file: string, context: Context): Promise<N
     const content = JSON.parse(await readFile(resolve(context.cwd, file), 'utf8'))
     assertSchema(content.schema)
     const network = { ...content.network, serial: BigInt(content.network.serial) }
+    if (
+      findMissing(content.deployment) !== undefined ||
+      !isAddress(network.disputes ?? '', { strict: false })
+    )
+      throw new NetworkFileError(
+        file,
+        'it is of another version, whose contracts were others: create the network anew',
+        undefined,
+      )
     return { ...content, fromBlock: BigInt(content.fromBlock), network }
   } catch (cause) {
+    if (cause instanceof NetworkFileError) throw cause
     throw new NetworkFileError(
       file,
       'it is not what `machinefi network create --out` writes',

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { addresses, type Deployment, deployMachinefi } from '@machinefi/contracts'
 import { BaseError } from '@machinefi/core'
+import { isAddress } from 'viem'
 import type { ChainClient } from '../chain/createChainClient.js'
 import type { Context } from '../context.js'
 import { formatJson } from '../output/formatJson.js'
@@ -46,10 +47,25 @@ export async function readDeployment(
   } catch {
     throw new DeploymentError(`${file} is not JSON.`, [])
   }
-  if (content.chainId !== chainId)
-    throw new DeploymentError(`${file} is of chain ${content.chainId}, not of ${chainId}.`, [])
+  if (content?.chainId !== chainId)
+    throw new DeploymentError(`${file} is of chain ${content?.chainId}, not of ${chainId}.`, [])
   const { chainId: _, ...deployment } = content
+  const missing = findMissing(deployment)
+  if (missing !== undefined)
+    throw new DeploymentError(`${file} has no address for ${missing}.`, [
+      'It is of another version, whose contracts these are not: name a file that is not there, and all are deployed and written to it.',
+    ])
   return deployment
+}
+
+/** The first contract that a deployment, as it was read, does not have. */
+export function findMissing(deployment: Partial<Deployment> | undefined): string | undefined {
+  const { metrics, ...contracts } = deployment ?? {}
+  for (const name of ['registry', 'factory', 'policy', 'p256Verifier', 'disputes'] as const)
+    if (!isAddress(contracts[name] ?? '', { strict: false })) return name
+  for (const name of ['sum', 'count', 'average', 'coverage', 'distance'] as const)
+    if (!isAddress(metrics?.[name] ?? '', { strict: false })) return `metrics.${name}`
+  return undefined
 }
 
 export class DeploymentError extends BaseError {

@@ -12,6 +12,8 @@ export type NodeNetwork = {
   registry: Hex
   settlement: Hex
   membership: Hex
+  /** The zero address where nobody can challenge. */
+  disputes: Hex
   token: Hex
   operator: Hex
   logKey: Hex

@@ -7,6 +7,7 @@ export function toNetwork(description: NodeNetwork): Network {
   const { chainId, firstWindow, id, windowMs } = description
   return {
     chainId,
+    disputes: getAddress(description.disputes),
     factory: getAddress(description.factory),
     firstWindow,
     id,

@@ -3,6 +3,7 @@ import {
   averageMetricBytecode,
   countMetricBytecode,
   coverageMetricBytecode,
+  distanceMetricBytecode,
   sumMetricBytecode,
   thresholdPolicyBytecode,
 } from '@machinefi/contracts/bytecode'
@@ -123,6 +124,7 @@ const metricBytecodes = {
   average: averageMetricBytecode,
   count: countMetricBytecode,
   coverage: coverageMetricBytecode,
+  distance: distanceMetricBytecode,
   sum: sumMetricBytecode,
 } as const
 

@@ -7,6 +7,7 @@ import type { Context } from '../../context.js'
 import { assertNoFile, writeNetworkFile } from '../../network/networkFile.js'
 import { readDeployment } from '../../network/readDeployment.js'
 import { parseAccountAddress } from '../../options/parseAccountAddress.js'
+import { parseCoins } from '../../options/parseCoins.js'
 import { parseDuration, parseSeconds } from '../../options/parseDuration.js'
 import { parseInteger } from '../../options/parseInteger.js'
 import { parseMetric } from '../../options/parseMetric.js'
@@ -15,18 +16,21 @@ import { formatJson } from '../../output/formatJson.js'
 
 type Options = {
   account?: string
+  attested?: boolean
   cap: string
-  challenge: string
+  challengeBond: string
+  challengeWindow: string
   coverage: string
   deployment?: string
   grace: string
   json?: boolean
   metric: string
+  minBond: string
   name: string
   operator?: string
   out: string
   rate: string
-  response: string
+  responseTime: string
   retention: string
   rpc: string
   schema: string
@@ -45,15 +49,17 @@ export async function createMachineNetwork(options: Options, context: Context): 
   const integer = (name: 'cap' | 'coverage' | 'rate' | 'threshold') =>
     BigInt(parseInteger(`--${name}`, options[name]))
   const seconds = (
-    name: 'challenge' | 'grace' | 'response' | 'retention' | 'takeover' | 'window',
+    name: 'challengeWindow' | 'grace' | 'responseTime' | 'retention' | 'takeover' | 'window',
   ) => parseSeconds(options[name])
   const policy = { cap: integer('cap'), rate: integer('rate'), threshold: integer('threshold') }
   const coverage = integer('coverage')
+  const challengeBond = parseCoins('--challenge-bond', options.challengeBond)
+  const minBond = parseCoins('--min-bond', options.minBond)
   const windowSeconds = seconds('window')
   const times = {
-    challengeWindow: seconds('challenge'),
+    challengeWindow: seconds('challengeWindow'),
     grace: seconds('grace'),
-    responseTime: seconds('response'),
+    responseTime: seconds('responseTime'),
     retention: seconds('retention'),
     takeoverDelay: seconds('takeover'),
   }
@@ -70,12 +76,13 @@ export async function createMachineNetwork(options: Options, context: Context): 
   } = await createNetwork(client, {
     config: {
       ...times,
+      challengeBond,
       coverage,
       fields: schema.fields.length,
       maxRowsBytes: 4096,
       metric: deployment.metrics[metric.type],
       metricParams: toHex(encodeMetricParams(metric)),
-      minBond: 10n ** 18n,
+      minBond,
       operator: namedOperator ?? client.account.address,
       policy: deployment.policy,
       policyParams: encodePolicyParams(policy),
@@ -83,6 +90,7 @@ export async function createMachineNetwork(options: Options, context: Context): 
       schemaHash: toHex(schemaHash(schema)),
       tickMs: schema.tickMs,
     },
+    disputes: options.attested ? undefined : deployment.disputes,
     factory: deployment.factory,
     name: options.name,
     owner: client.account.address,

@@ -1,0 +1,20 @@
+import { BaseError } from '@machinefi/core'
+import { parseEther } from 'viem'
+
+/** Parses an amount of the chain's coin, such as `0.1`, into wei. More than 0, at most 18 decimals. */
+export function parseCoins(option: string, text: string): bigint {
+  if (!/^\d{1,12}(\.\d{1,18})?$/.test(text)) throw new InvalidCoinsError(option, text)
+  const wei = parseEther(text)
+  if (wei === 0n) throw new InvalidCoinsError(option, text)
+  return wei
+}
+
+export class InvalidCoinsError extends BaseError {
+  override readonly name = 'InvalidCoinsError'
+  constructor(option: string, text: string) {
+    super(`${option} is ${JSON.stringify(text)}.`, {
+      kind: 'input',
+      metaMessages: ['An amount of the chain’s coin is needed, above 0: 1, 0.25.'],
+    })
+  }
+}
