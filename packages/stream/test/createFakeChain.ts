@@ -45,6 +45,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     maxRowsBytes,
     minBond: 0n,
     coverage: 1n,
+    challengeBond: 0n,
   })
   const serial = BigInt(options.serial ?? randomInt(2 ** 40))
   const factory = new Uint8Array(20).fill(5)
@@ -130,7 +131,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       const { window } = posting
       if (window !== firstWindow + epochs.size) throw new Error('WindowOutOfOrder')
       if (chain.time < (window + 1) * windowMs + graceMs) throw new Error('WindowNotOver')
-      if (posting.parentAttempt !== (window === firstWindow ? 0 : 1))
+      if (posting.parentHash !== (epochs.get(window - 1)?.epochHash ?? toHex(new Uint8Array(32))))
         throw new Error('ParentMismatch')
       if (2 ** posting.depth < members.length) throw new Error('InvalidDepth')
       if (posting.ledgerTotal < (epochs.get(window - 1)?.ledgerTotal ?? 0n))
@@ -153,6 +154,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
             ...epoch,
             configHash: keccak256(config),
             network: Buffer.from(chain.network.id.slice(2), 'hex'),
+            parentHash: Buffer.from(posting.parentHash.slice(2), 'hex'),
             windowSeconds: chain.network.windowSeconds,
           }),
         ),

@@ -60,7 +60,8 @@ export type ChainConfig = {
 
 export type Posting = {
   window: number
-  parentAttempt: number
+  /** Epoch hash of the standing epoch of the window before; 32 zero bytes for the first window. */
+  parentHash: Hex
   depth: number
   ledgerRoot: Uint8Array
   ledgerTotal: bigint
@@ -70,7 +71,7 @@ export type Posting = {
 export type PostedEpoch = {
   window: number
   attempt: number
-  parentAttempt: number
+  parentHash: Hex
   operator: Hex
   depth: number
   memberCount: number

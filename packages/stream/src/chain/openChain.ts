@@ -44,7 +44,7 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
     return {
       window: epoch.window,
       attempt: epoch.attempt,
-      parentAttempt: epoch.parentAttempt,
+      parentHash: epoch.parentHash,
       operator: epoch.operator.toLowerCase() as Hex,
       depth: epoch.depth,
       memberCount: epoch.memberCount,

@@ -31,7 +31,7 @@ export function createBundler(options: createBundler.Options): Bundler {
       memberCount: epoch.posted!.memberCount,
       metric: epoch.metric.type,
       network: { chainId, factory: fromHex(factory), serial, windowSeconds },
-      parentAttempt: epoch.parentAttempt,
+      parentHash: fromHex(epoch.parentHash),
       policy: 'threshold',
       schema: schemas.find(({ id }) => id === epoch.schema)!,
       window: epoch.window,

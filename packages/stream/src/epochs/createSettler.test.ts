@@ -232,7 +232,7 @@ test('error: another epoch is on chain', async () => {
   grace(t)
   await t.chain.post({
     window: first,
-    parentAttempt: 0,
+    parentHash: toHex(new Uint8Array(32)),
     depth: 0,
     ledgerRoot: new Uint8Array(32).fill(1),
     ledgerTotal: 9n,

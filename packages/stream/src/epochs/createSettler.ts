@@ -88,7 +88,7 @@ export function createSettler(options: createSettler.Options): Settler {
       window,
       // On chain already if the process died after posting; else the next attempt.
       attempt: latest && nextWindow > window ? latest.attempt : (latest?.attempt ?? 0) + 1,
-      parentAttempt: parent?.attempt ?? 0,
+      parentHash: parent?.posted?.epochHash ?? noParent,
       size,
       logRoot: toHex(state.log.root(size)),
       depth: ledger.depth,
@@ -127,18 +127,13 @@ export function createSettler(options: createSettler.Options): Settler {
       if (depth !== built.depth) {
         const claims = epochs.claims(state.number, built)
         const ledger = buildLedger(bySlot(claims).map(toEntry), { depth })
-        const { parentAttempt: _, posted: __, ...rest } = built
-        epoch = {
-          ...rest,
-          parentAttempt: built.parentAttempt,
-          depth,
-          ledgerRoot: toHex(ledger.root),
-        }
+        const { posted: _, ...rest } = built
+        epoch = { ...rest, depth, ledgerRoot: toHex(ledger.root) }
         epochs.put(state.number, epoch, claims)
       }
       posted = await chain.post({
         window,
-        parentAttempt: epoch.parentAttempt,
+        parentHash: epoch.parentHash,
         depth: epoch.depth,
         ledgerRoot: fromHex(epoch.ledgerRoot),
         ledgerTotal: epoch.ledgerTotal,
@@ -157,7 +152,7 @@ export function createSettler(options: createSettler.Options): Settler {
     const logs = logHeads(epoch)
     const same =
       posted.attempt === epoch.attempt &&
-      posted.parentAttempt === epoch.parentAttempt &&
+      posted.parentHash === epoch.parentHash &&
       posted.depth === epoch.depth &&
       posted.ledgerTotal === epoch.ledgerTotal &&
       toHex(posted.ledgerRoot) === epoch.ledgerRoot &&
@@ -229,6 +224,9 @@ export type Settler = {
   expire(network: OpenNetwork): Promise<number>
   ledgerOf(network: OpenNetwork, epoch: StoredEpoch): Ledger
 }
+
+/** What stands before a network's first window. */
+export const noParent = toHex(new Uint8Array(32))
 
 export function logHeads(epoch: Pick<BuiltEpoch, 'logRoot' | 'size'>): LogHead[] {
   return epoch.size === 0 ? [] : [{ shard: 0, size: epoch.size, root: fromHex(epoch.logRoot) }]

@@ -138,7 +138,8 @@ export type BuiltEpoch = {
   window: number
   /** As the contract will count it. */
   attempt: number
-  parentAttempt: number
+  /** Posted epoch hash of the window before; 32 zero bytes for the network's first window. */
+  parentHash: Hex
   /** Of the log that counts: the first `size` entries. */
   size: number
   logRoot: Hex
