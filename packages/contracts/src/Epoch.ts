@@ -9,8 +9,8 @@ export type Epoch = {
   window: number
   /** Counts up from 1; attempts below the latest were voided. */
   attempt: number
-  /** Attempt of the epoch of the window before; 0 in the first window. */
-  parentAttempt: number
+  /** Epoch hash of the window before; zero in the first window. */
+  parentHash: Hex
   operator: Address
   depth: number
   /** Members at the time of the posting; slots from here on are empty. */

@@ -12,6 +12,8 @@ export type Network = {
   registry: Address
   settlement: Address
   membership: Address
+  /** The network's own disputes; zero in an attested network, where nobody can challenge. */
+  disputes: Address
   /** ERC-20 of the rewards. */
   token: Address
   /** Length of a window; never changes. Window n is [n × windowSeconds, (n + 1) × windowSeconds). */

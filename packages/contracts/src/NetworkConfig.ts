@@ -37,6 +37,8 @@ export type NetworkConfig = {
   minBond: bigint
   /** Units of not yet final reward that one wei of bond covers; not 0. */
   coverage: bigint
+  /** Least stake of a challenge, wei; at most minBond. Gas prices can ask for more. */
+  challengeBond: bigint
 }
 
 /** keccak256(abi.encode(config)): what an epoch commits to. */

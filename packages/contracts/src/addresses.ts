@@ -4,9 +4,17 @@ import type { Address } from 'viem'
 export type Deployment = {
   registry: Address
   factory: Address
-  metrics: { sum: Address; count: Address; average: Address; coverage: Address }
+  metrics: {
+    sum: Address
+    count: Address
+    average: Address
+    coverage: Address
+    distance: Address
+  }
   policy: Address
   p256Verifier: Address
+  /** What the disputes of each network are a clone of. */
+  disputes: Address
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Address, parseEventLogs, zeroAddress } from 'viem'
+import { type Address, parseEventLogs } from 'viem'
 import { iNetworkFactoryAbi } from '../abis/iNetworkFactoryAbi.js'
 import {
   type AnyClient,
@@ -11,7 +11,7 @@ import type { NetworkConfig } from '../NetworkConfig.js'
 import { readNetwork } from './readNetwork.js'
 
 /**
- * Creates a network: its token, settlement and membership. Anyone may.
+ * Creates a network: its token, settlement, membership and disputes. Anyone may.
  *
  * @throws {ContractError} e.g. `RetentionTooShort`, `InvalidMetricParams`.
  */
@@ -19,7 +19,7 @@ export async function createNetwork(
   client: AnyClient,
   parameters: createNetwork.Parameters,
 ): Promise<createNetwork.ReturnType> {
-  const { config, disputes = zeroAddress, factory, name, owner, symbol, windowSeconds } = parameters
+  const { config, disputes, factory, name, owner, symbol, windowSeconds } = parameters
   const { hash, receipt } = await writeContract(
     client,
     {
@@ -47,8 +47,11 @@ export declare namespace createNetwork {
     symbol: string
     /** Sets the configuration, lists operators, suspends members. */
     owner: Address
-    /** May open challenges and void epochs. @default none */
-    disputes?: Address | undefined
+    /**
+     * The deployment's disputes: the network gets a clone of its own, and lying costs its operators
+     * their bond. The zero address makes an attested network: its operators' word stands.
+     */
+    disputes: Address
     /** Length of a window, e.g. 86400 for UTC days; never changes. */
     windowSeconds: number
     config: NetworkConfig

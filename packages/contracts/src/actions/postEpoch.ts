@@ -1,6 +1,5 @@
 import { type Hex, parseEventLogs } from 'viem'
 import { iSettlementAbi } from '../abis/iSettlementAbi.js'
-import { readContract } from '../chain/readContract.js'
 import {
   type AnyClient,
   type WriteOptions,
@@ -21,16 +20,14 @@ export async function postEpoch(
   client: AnyClient,
   parameters: postEpoch.Parameters,
 ): Promise<postEpoch.ReturnType> {
-  const { depth, ledgerRoot, ledgerTotal, logs, network, window } = parameters
-  const address = network.settlement
-  const parentAttempt = parameters.parentAttempt ?? (await readAttempt(client, network, window - 1))
+  const { depth, ledgerRoot, ledgerTotal, logs, network, parentHash, window } = parameters
   const { hash, receipt } = await writeContract(
     client,
     {
       abi: iSettlementAbi,
-      address,
+      address: network.settlement,
       functionName: 'postEpoch',
-      args: [{ depth, ledgerRoot, ledgerTotal, logs, parentAttempt, window }],
+      args: [{ depth, ledgerRoot, ledgerTotal, logs, parentHash, window }],
     },
     parameters,
   )
@@ -44,10 +41,13 @@ export async function postEpoch(
 
 export declare namespace postEpoch {
   type Parameters = WriteOptions & {
-    network: Pick<Network, 'settlement' | 'firstWindow'>
+    network: Pick<Network, 'settlement'>
     window: number
-    /** Attempt of the epoch before that the ledger builds on. @default read from the chain */
-    parentAttempt?: number | undefined
+    /**
+     * Epoch hash of the window before: of the very epoch that the ledger builds on, so that the
+     * posting never lands on another one. Zero in the network's first window.
+     */
+    parentHash: Hex
     /** Of the ledger: the least with 2^depth ≥ members, or one more. */
     depth: number
     ledgerRoot: Hex
@@ -57,19 +57,4 @@ export declare namespace postEpoch {
     logs: readonly LogHead[]
   }
   type ReturnType = WriteResult & { epoch: Epoch }
-}
-
-async function readAttempt(
-  client: AnyClient,
-  network: postEpoch.Parameters['network'],
-  window: number,
-): Promise<number> {
-  if (window < network.firstWindow) return 0
-  const { attempt } = await readContract(client, {
-    abi: iSettlementAbi,
-    address: network.settlement,
-    functionName: 'epoch',
-    args: [window],
-  })
-  return attempt
 }

@@ -32,14 +32,15 @@ export async function readNetwork(
     readContract(client, { ...at, functionName: 'network', args: [serial] }),
   ])
   const of = { abi: iSettlementAbi, address: settlement } as const
-  const [windowSeconds, firstWindow] = await Promise.all([
+  const [disputes, windowSeconds, firstWindow] = await Promise.all([
+    readContract(client, { ...of, functionName: 'disputes' }),
     readContract(client, { ...of, functionName: 'windowSeconds' }),
     readContract(client, { ...of, functionName: 'firstWindow' }),
   ])
   const id = toNetworkId({ chainId, factory, serial })
   return {
     ...{ id, chainId, factory, serial, registry, settlement, membership, token },
-    ...{ windowSeconds, firstWindow },
+    ...{ disputes, windowSeconds, firstWindow },
   }
 }
 

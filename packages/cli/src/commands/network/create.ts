@@ -2,6 +2,7 @@ import { createNetwork, encodePolicyParams } from '@machinefi/contracts'
 import { toHex } from '@machinefi/core'
 import { encodeMetricParams } from '@machinefi/proof'
 import { schemaHash } from '@machinefi/telemetry'
+import { zeroAddress } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
 import { assertNoFile, writeNetworkFile } from '../../network/networkFile.js'
@@ -90,7 +91,7 @@ export async function createMachineNetwork(options: Options, context: Context): 
       schemaHash: toHex(schemaHash(schema)),
       tickMs: schema.tickMs,
     },
-    disputes: options.attested ? undefined : deployment.disputes,
+    disputes: options.attested ? zeroAddress : deployment.disputes,
     factory: deployment.factory,
     name: options.name,
     owner: client.account.address,
