@@ -130,14 +130,18 @@ export type LoggedTrace = LoggedBatch & { batch: SignedBatch }
 
 /** A stored batch as it was received, or without its rows. */
 export function joinBatch(stored: StoredBatch, records: Uint8Array | null): SignedBatch {
-  const { envelope } = stored
+  return decodeBatch(joinBytes(stored, records))
+}
+
+/** The bytes of a stored batch. */
+export function joinBytes({ envelope }: StoredBatch, records: Uint8Array | null): Uint8Array {
   const head = records === null ? [0xf6] : byteStringHead(records.length)
   const bytes = new Uint8Array(1 + envelope.length + head.length + (records?.length ?? 0))
   bytes[0] = 0x82
   bytes.set(envelope, 1)
   bytes.set(head, 1 + envelope.length)
   if (records) bytes.set(records, 1 + envelope.length + head.length)
-  return decodeBatch(bytes)
+  return bytes
 }
 
 /** Whether a window pays a member: joined before its start, not suspended before its end. */

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { publicKeyToAddress, toHex } from '@machinefi/core'
+import { concatBytes, publicKeyToAddress, toHex } from '@machinefi/core'
 import {
   decodeBundle,
   decodeCheckpoint,
@@ -313,6 +313,7 @@ test.each([30, 60])(
       await fetchBytes(t, '/log/batches/3'),
     ]
     expect(gone.length).toBeLessThan(kept.length)
+    expect(await fetchBytes(t, '/log/batches?from=2&to=4')).toEqual(concatBytes(gone, kept))
     expect(toHex(kept)).toBe(toHex(batches[3]!.bytes))
     const bundle = decodeBundle(await fetchBytes(t, `/epochs/${first}/bundle`))
     expect(bundle.claims[0]!.entry.value).toBe(150n)

@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises'
 import { formatDid, parseDid, toHex } from '@machinefi/core'
 import { checkRecords, type Field, fromRow, rowAt, type Schema } from '@machinefi/telemetry'
-import { greatestSkewMs, isPaid, joinBatch } from '../epochs/buildClaims.js'
+import { greatestSkewMs, isPaid, joinBatch, joinBytes } from '../epochs/buildClaims.js'
 import type { Bundler } from '../epochs/createBundler.js'
 import type { Settler } from '../epochs/createSettler.js'
 import type { Claim, EpochStore, StoredEpoch } from '../epochs/openEpochStore.js'
@@ -339,6 +340,27 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     },
     {
       method: 'GET',
+      path: `${network}/log/batches`,
+      summary: 'Batches of [from, to), one after the other: at least one, at most 4 MiB of them',
+      query: {
+        from: { description: 'First index', integer: true },
+        to: { description: 'One above the last index; the size by default', integer: true },
+      },
+      returns: ['application/cbor-seq'],
+      problems: [...notNetwork, 'parameter'],
+      async handle(call) {
+        const { number, size } = networkOf(call).state
+        const from = parseInteger(call.query, 'from', { most: size }) ?? 0
+        const to = parseInteger(call.query, 'to', { least: from, most: size }) ?? size
+        return {
+          status: 200,
+          type: 'application/cbor-seq',
+          body: await readBatches(number, from, to),
+        }
+      },
+    },
+    {
+      method: 'GET',
       path: `${network}/log/inclusion`,
       summary: 'RFC 9162 inclusion proof of an entry, 32 bytes a hash',
       query: {
@@ -541,6 +563,24 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     }
   }
 
+  /** Batches from an index on, by pages, until they are as long as an answer may be. */
+  async function readBatches(network: number, from: number, to: number): Promise<Uint8Array[]> {
+    const body: Uint8Array[] = []
+    let length = 0
+    for (let at = from; at < to; at += batchesInPage) {
+      const stored = store.batches(network, at, Math.min(to, at + batchesInPage))
+      const rows = store.records(network, stored)
+      for (const [i, batch] of stored.entries()) {
+        const bytes = joinBytes(batch, rows[i]!)
+        length += bytes.length
+        if (length > maxBatchBytes && body.length > 0) return body
+        body.push(bytes)
+      }
+      await setImmediate()
+    }
+    return body
+  }
+
   function readRecords(
     open: OpenNetwork,
     device: number,
@@ -605,6 +645,9 @@ const json = 'application/json'
 
 /** Entries of the log in one answer: 1 MiB. */
 const maxEntries = 32_768
+/** Batches in one answer, and how many are read at a time. */
+const maxBatchBytes = 4 * 1024 * 1024
+const batchesInPage = 500
 
 const ingestProblems: ProblemReason[] = [
   'unknown-network',

@@ -288,6 +288,11 @@ test('log', async () => {
     ).toBe(true)
   }
   expect(await bytes(t, '{network}/log/batches/3')).toEqual(t.batches[3]!.bytes)
+  const sequence = (from: number, to: number) =>
+    concatBytes(...t.batches.slice(from, to).map((batch) => batch.bytes))
+  expect(await bytes(t, '{network}/log/batches')).toEqual(sequence(0, 5))
+  expect(await bytes(t, '{network}/log/batches?from=1&to=4')).toEqual(sequence(1, 4))
+  expect(await bytes(t, '{network}/log/batches?from=5')).toEqual(new Uint8Array(0))
 
   for (const [path, status, type] of [
     ['log/batches/5', 404, 'not-found'],
@@ -295,6 +300,9 @@ test('log', async () => {
     ['log/checkpoint?size=6', 404, 'not-found'],
     ['log/entries?from=6', 400, 'parameter'],
     ['log/entries?from=3&to=2', 400, 'parameter'],
+    ['log/batches?from=6', 400, 'parameter'],
+    ['log/batches?from=3&to=2', 400, 'parameter'],
+    ['log/batches?to=6', 400, 'parameter'],
     ['log/inclusion', 400, 'parameter'],
     ['log/inclusion?index=5', 400, 'parameter'],
     ['log/inclusion?index=0&size=6', 400, 'parameter'],
@@ -303,6 +311,25 @@ test('log', async () => {
     ['log/consistency?from=1&too=3', 400, 'parameter'],
   ] as const)
     expect(await reason(await call(t, `{network}/${path}`)), path).toEqual([status, type])
+})
+
+test('log: batches in answers of bounded length', async () => {
+  await using t = await createTestNode({ maxRowsBytes: 32_768 })
+  const steps = Array.from({ length: 1400 }, (_, i) => 10 ** 12 + i)
+  const start = t.chain.time - dayMs
+  const batches = await Promise.all(
+    Array.from({ length: 300 }, (_, seq) => t.sign({ seq, start, steps })),
+  )
+  for (let i = 0; i < 300; i += 100) await t.ingest(...batches.slice(i, i + 100))
+  const sequence = concatBytes(...batches.map((batch) => batch.bytes))
+  const first = await bytes(t, '{network}/log/batches')
+  expect(first).toEqual(sequence.subarray(0, first.length))
+  const sent = decodeMultiple(first)!.length
+  expect(first.length).toBeLessThanOrEqual(4 * 2 ** 20)
+  expect(first.length + batches[sent]!.bytes.length).toBeGreaterThan(4 * 2 ** 20)
+  expect(await bytes(t, `{network}/log/batches?from=${sent}`)).toEqual(
+    sequence.subarray(first.length),
+  )
 })
 
 test('log: empty', async () => {

@@ -114,7 +114,10 @@ export function openRowFiles(directory: string): RowFiles {
       open.has(day) || existsSync(path(day))
         ? (use(day).get.get([key]) as [Uint8Array] | undefined)?.[0]
         : undefined,
-    range: (day, from, to) => use(day).range.all([from, to]) as [number, Uint8Array][],
+    range: (day, from, to) =>
+      open.has(day) || existsSync(path(day))
+        ? (use(day).range.all([from, to]) as [number, Uint8Array][])
+        : [],
     remove,
     reconcile(days, expired, end) {
       for (const day of expired) remove(day)

@@ -301,16 +301,27 @@ export function openStore(options: openStore.Options): Store {
     },
     records(network, batches) {
       const rows = files.get(network)!
-      const records: (Uint8Array | null)[] = []
+      const records: (Uint8Array | null)[] = new Array(batches.length).fill(null)
       const gone = new Map<number, boolean>()
-      for (const { arrived, index } of batches) {
+      for (let i = 0; i < batches.length; ) {
+        const { arrived, index } = batches[i]!
         const day = Math.floor(arrived / dayMs)
+        // What is adjacent in the log and of one day is read at once.
+        let run = 1
+        for (; i + run < batches.length; run++) {
+          const next = batches[i + run]!
+          if (next.index !== index + run || Math.floor(next.arrived / dayMs) !== day) break
+        }
         let expired = gone.get(day)
         if (expired === undefined) {
           expired = first<[number]>(dayState, network, day)?.[0] === 1
           gone.set(day, expired)
         }
-        records.push(expired ? null : (rows.get(day, network * span + index) ?? null))
+        const key = network * span + index
+        if (!expired && run === 1) records[i] = rows.get(day, key) ?? null
+        if (!expired && run > 1)
+          for (const [at, row] of rows.range(day, key, key + run)) records[i + at - key] = row
+        i += run
       }
       return records
     },
