@@ -3,6 +3,7 @@ import type { Rows, Schema } from '@machinefi/telemetry'
 import { average } from './average.js'
 import { count } from './count.js'
 import { coverage } from './coverage.js'
+import { distance } from './distance.js'
 import { sum } from './sum.js'
 
 /**
@@ -14,11 +15,22 @@ import { sum } from './sum.js'
  * - `count` of readings
  * - `average` of a field, toward zero; void where a batch is missing in between
  * - `coverage`: share of the window's intervals with a reading, in millionths
+ * - `distance`: whole metres along the places in two fields, degrees × 10^7;
+ *   segments faster than `maxSpeed` mm/s count 0
  */
 export type Metric =
   | { readonly type: 'average'; readonly field: number }
   | { readonly type: 'count' }
   | { readonly type: 'coverage'; readonly intervalMs: number }
+  | {
+      readonly type: 'distance'
+      /** Field of the latitude. */
+      readonly latitude: number
+      /** Field of the longitude. */
+      readonly longitude: number
+      /** mm/s. */
+      readonly maxSpeed: number
+    }
   | { readonly type: 'sum'; readonly field: number; readonly min: number; readonly max: number }
 
 /** A half-open time span, milliseconds since the epoch. */
@@ -47,6 +59,7 @@ const rules: { readonly [type in Metric['type']]: MetricRules<Extract<Metric, { 
   average,
   count,
   coverage,
+  distance,
   sum,
 }
 
@@ -59,14 +72,7 @@ export function rulesOf(metric: Metric): MetricRules<Metric> {
 export function assertMetric(metric: Metric, schema?: Pick<Schema, 'fields'>): void {
   if (!Object.hasOwn(rules, metric.type))
     throw new InvalidMetricError(`there is no metric ${JSON.stringify(metric.type)}`)
-  if ('field' in metric) {
-    if (!Number.isInteger(metric.field) || metric.field < 0)
-      throw new InvalidMetricError(`field ${metric.field} is not an index`)
-    if (schema !== undefined && metric.field >= schema.fields.length)
-      throw new InvalidMetricError(
-        `field ${metric.field} of a schema with ${schema.fields.length} fields`,
-      )
-  }
+  if (metric.type === 'average' || metric.type === 'sum') assertField(metric.field, schema)
   if (metric.type === 'sum') {
     const { max, min } = metric
     if (!Number.isSafeInteger(min) || !Number.isSafeInteger(max) || min > max)
@@ -79,6 +85,26 @@ export function assertMetric(metric: Metric, schema?: Pick<Schema, 'fields'>): v
     throw new InvalidMetricError(
       `the interval of ${metric.intervalMs} ms is not a positive integer`,
     )
+  if (metric.type === 'distance') {
+    const { latitude, longitude, maxSpeed } = metric
+    for (const field of [latitude, longitude]) {
+      assertField(field, schema)
+      const scale = schema?.fields[field]?.scale ?? 7
+      if (scale !== 7)
+        throw new InvalidMetricError(`field ${field} has scale ${scale}, and degrees need 7`)
+    }
+    if (latitude === longitude)
+      throw new InvalidMetricError(`field ${latitude} cannot be both latitude and longitude`)
+    if (!Number.isSafeInteger(maxSpeed) || maxSpeed <= 0)
+      throw new InvalidMetricError(`the speed of ${maxSpeed} mm/s is not a positive integer`)
+  }
+}
+
+function assertField(field: number, schema: Pick<Schema, 'fields'> | undefined) {
+  if (!Number.isSafeInteger(field) || field < 0)
+    throw new InvalidMetricError(`field ${field} is not an index`)
+  if (schema !== undefined && field >= schema.fields.length)
+    throw new InvalidMetricError(`field ${field} of a schema with ${schema.fields.length} fields`)
 }
 
 export class InvalidMetricError extends BaseError {

@@ -22,6 +22,8 @@ function read(type: string, number: (i: number) => number): Metric | null {
   if (type === 'average') return { type, field: number(0) }
   if (type === 'count') return { type }
   if (type === 'coverage') return { type, intervalMs: number(0) }
+  if (type === 'distance')
+    return { type, latitude: number(0), longitude: number(1), maxSpeed: number(2) }
   if (type === 'sum') return { type, field: number(0), max: number(2), min: number(1) }
   return null
 }

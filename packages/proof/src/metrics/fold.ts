@@ -87,7 +87,8 @@ export function encodeState(state: State): Uint8Array {
 /**
  * Encodes a metric's parameters as its contract takes them: sum `(uint256
  * field, int256 min, int256 max)`, count nothing, average `(uint256 field)`,
- * coverage `(uint256 intervalMs)`.
+ * coverage `(uint256 intervalMs)`, distance `(uint256 latitude, uint256
+ * longitude, uint256 maxSpeed)`.
  *
  * @throws {InvalidMetricError}
  */
