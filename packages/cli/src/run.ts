@@ -85,7 +85,12 @@ function define(context: Context): Command {
     .option('--progress', 'print progress also where stderr is no terminal')
     .addHelpText(
       'after',
-      examples('demo', 'demo --csv walk.csv.gz --json', 'demo --devices 40 --days 7'),
+      examples(
+        'demo',
+        'demo --devices 40 --days 7',
+        'demo --csv steps.csv.gz --json',
+        'demo --csv walk.csv --metric "distance(latitude,longitude,10)" --threshold 5000',
+      ),
     )
     .action(async (options) => (await import('./commands/demo.js')).demo(options, context))
 

@@ -72,3 +72,51 @@ describe.skipIf(!existsSync(minutes))('865,980 recorded minutes', () => {
     expect(report.wireBytes / report.readings).toBeLessThan(8)
   })
 })
+
+const walk = fileURLToPath(new URL('../../../../shared/data/gps/walk.csv', import.meta.url))
+
+/** Metres on a sphere, in floating point. */
+function haversine([lat1, lon1]: readonly number[], [lat2, lon2]: readonly number[]): number {
+  const rad = (degrees = 0) => (degrees * Math.PI) / 180
+  const a =
+    Math.sin((rad(lat2) - rad(lat1)) / 2) ** 2 +
+    Math.cos(rad(lat1)) * Math.cos(rad(lat2)) * Math.sin((rad(lon2) - rad(lon1)) / 2) ** 2
+  return 2 * 6_371_008.8 * Math.asin(Math.sqrt(a))
+}
+
+describe.skipIf(!existsSync(walk))('a recorded walk', () => {
+  test('default: its metres are paid, jumps of the receiver are not', {
+    timeout: 120_000,
+  }, async () => {
+    const fixes = readFileSync(walk, 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => {
+        const [time, ...position] = line.split(',')
+        return { position: position.map(Number), time: Date.parse(time as string) / 1000 }
+      })
+    const segments = fixes.slice(1).map((fix, i) => {
+      const before = fixes[i] as typeof fix
+      const metres = haversine(before.position, fix.position)
+      return { jump: metres > 10 * (fix.time - before.time), metres }
+    })
+    const jumps = segments.filter(({ jump }) => jump)
+    const walked = segments.reduce((sum, { jump, metres }) => sum + (jump ? 0 : metres), 0)
+    expect([segments.length, jumps.length, Math.floor(walked)]).toEqual([907, 8, 12_497])
+
+    const args = ['--csv', walk, '--metric', 'distance(latitude,longitude,10)']
+    const run = await runCli(['demo', ...args, '--threshold', '5000', '--json'])
+    expect([run.code, run.stderr]).toEqual([0, ''])
+    const report = parseReport(run.stdout)
+    expect([report.devices, report.readings]).toEqual([1, 908])
+    expect(report.claims).toMatchObject([{ device: 'device', window: '2008-10-23' }])
+    const [claim] = report.claims
+    expect(Math.abs((claim?.value ?? 0) - walked)).toBeLessThan(walked / 1000)
+    expect(claim).toMatchObject({ reward: 12_497, value: 12_497 })
+    expect(report.minted).toBe(12_497)
+
+    const person = await runCli(['demo', ...args, '--threshold', '5000'])
+    expect(person.stdout).toMatch(/metres .*\n.*\n.*2008-10-23 +12,497 +12,497 +12,497/)
+  })
+})

@@ -4,10 +4,11 @@ import { formatReport } from '../demo/formatReport.js'
 import { runDemo } from '../demo/runDemo.js'
 import { simulateWalkers } from '../demo/simulateWalkers.js'
 import { parseInteger } from '../options/parseInteger.js'
-import { parseMetric } from '../options/parseMetric.js'
+import { degreeScale, findPositions, parseMetric } from '../options/parseMetric.js'
 import { toSchema } from '../options/parseSchema.js'
 import { createProgress } from '../output/createProgress.js'
 import { formatJson } from '../output/formatJson.js'
+import { toMeasure } from '../output/toMeasure.js'
 import { openReadings } from '../readings/openReadings.js'
 
 type Options = {
@@ -29,6 +30,7 @@ const dayMs = 86_400_000
 /** `machinefi demo`: the whole path, on a simulated fleet or on recorded readings. */
 export async function demo(options: Options, context: Context): Promise<void> {
   const progress = createProgress(context, { force: options.progress === true })
+  const positions = options.metric ? findPositions(options.metric) : []
   const readings =
     options.csv === undefined
       ? simulateWalkers({
@@ -40,11 +42,13 @@ export async function demo(options: Options, context: Context): Promise<void> {
         })
       : await openReadings(resolve(context.cwd, options.csv), {
           onProgress: (share) => progress.update(`reading the file: ${Math.round(share * 100)} %`),
+          scales: Object.fromEntries(positions.map((name) => [name, degreeScale])),
         })
   try {
-    const schema = toSchema(readings.fields, readings.tickMs)
+    const units = Object.fromEntries(positions.map((name, i) => [name, i === 0 ? 'lat' : 'lon']))
+    const schema = toSchema(readings.fields, readings.tickMs, units)
     const metric = parseMetric(options.metric ?? `sum(${schema.fields[0]?.name})`, schema)
-    const measure = 'field' in metric ? (schema.fields[metric.field]?.name ?? '') : metric.type
+    const measure = toMeasure(metric, schema)
     await runDemo({
       attacks: options.csv === undefined,
       metric,

@@ -1,6 +1,6 @@
 import { BaseError } from '@machinefi/core'
 import type { Metric } from '@machinefi/proof'
-import type { Schema } from '@machinefi/telemetry'
+import { type Schema, toScaled } from '@machinefi/telemetry'
 import { parseDuration } from './parseDuration.js'
 
 const usage = [
@@ -8,26 +8,28 @@ const usage = [
   'count(): rows with any value',
   'average(FIELD)',
   'coverage(INTERVAL): share of intervals with a reading, such as coverage(10m)',
+  'distance(LATITUDE,LONGITUDE,SPEED): metres between positions in degrees; faster than SPEED, in metres a second, counts 0',
 ]
+
+/** Decimals of a degree that the metric `distance` counts in: about a centimetre. */
+export const degreeScale = 7
 
 /**
  * Parses a metric over the fields of a schema: `sum(steps)`, `sum(steps,0,900)`,
- * `count()`, `average(temperature)`, `coverage(10m)`. Bounds are decimals in the
- * field's own unit.
+ * `count()`, `average(temperature)`, `coverage(10m)`,
+ * `distance(latitude,longitude,2.5)`. Bounds are decimals in the field's own
+ * unit, a speed is in metres a second.
  *
  * @throws {InvalidMetricError}
  */
 export function parseMetric(text: string, schema: Schema): Metric {
-  const match = /^([a-z]+)\(([^()]*)\)$/.exec(text.replaceAll(' ', ''))
-  if (!match) throw new InvalidMetricError(text, 'it is no call')
-  const name = match[1] as string
-  const args = match[2] === '' ? [] : (match[2] as string).split(',')
-  const field = () => {
-    const index = schema.fields.findIndex((field) => field.name === args[0])
+  const { args, name } = parseCall(text)
+  const field = (at = 0) => {
+    const index = schema.fields.findIndex((field) => field.name === args[at])
     if (index < 0)
       throw new InvalidMetricError(
         text,
-        `there is no field ${args[0] ?? ''}, only ${schema.fields.map((field) => field.name).join(', ')}`,
+        `there is no field ${args[at] ?? ''}, only ${schema.fields.map((field) => field.name).join(', ')}`,
       )
     return index
   }
@@ -62,7 +64,53 @@ export function parseMetric(text: string, schema: Schema): Metric {
     need(1)
     return { intervalMs: parseDuration(args[0] as string), type: 'coverage' }
   }
+  if (name === 'distance') {
+    need(3)
+    const position = (at: number) => {
+      const index = field(at)
+      const { scale } = schema.fields[index] as { scale: number }
+      if (scale !== degreeScale)
+        throw new InvalidMetricError(
+          text,
+          `${args[at]} has ${scale} decimals where distance counts in ${degreeScale} (write ${args[at]}:${at === 0 ? 'lat' : 'lon'}:${degreeScale})`,
+        )
+      return index
+    }
+    const latitude = position(0)
+    const longitude = position(1)
+    if (latitude === longitude)
+      throw new InvalidMetricError(text, 'latitude and longitude are one field')
+    return { latitude, longitude, maxSpeed: toMaxSpeed(text, args[2] as string), type: 'distance' }
+  }
   throw new InvalidMetricError(text, `there is no metric ${name}`)
+}
+
+/** Names of the fields that a metric takes for latitude and longitude, before there is a schema; none of other metrics. */
+export function findPositions(text: string): string[] {
+  const { args, name } = parseCall(text)
+  return name === 'distance' ? args.slice(0, 2) : []
+}
+
+function parseCall(text: string): { args: string[]; name: string } {
+  const match = /^([a-z]+)\(([^()]*)\)$/.exec(text.replaceAll(' ', ''))
+  if (!match) throw new InvalidMetricError(text, 'it is no call')
+  return {
+    args: match[2] === '' ? [] : (match[2] as string).split(','),
+    name: match[1] as string,
+  }
+}
+
+/** Metres a second as text, into millimetres a second, exactly. */
+function toMaxSpeed(text: string, speed: string): number {
+  let maxSpeed: number
+  try {
+    maxSpeed = toScaled(speed, 3)
+  } catch {
+    maxSpeed = 0
+  }
+  if (maxSpeed <= 0)
+    throw new InvalidMetricError(text, `${speed} is no speed in metres a second, such as 10 or 2.5`)
+  return maxSpeed
 }
 
 export class InvalidMetricError extends BaseError {

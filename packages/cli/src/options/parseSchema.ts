@@ -1,5 +1,6 @@
 import { BaseError } from '@machinefi/core'
 import { defineSchema, type Schema } from '@machinefi/telemetry'
+import { degreeScale } from './parseMetric.js'
 
 /** SenML units (RFC 8428 §12.1) of columns whose name says enough. */
 const knownUnits: Readonly<Record<string, string>> = {
@@ -13,16 +14,17 @@ const knownUnits: Readonly<Record<string, string>> = {
   temperature: 'Cel',
 }
 
-/** Schema of recorded columns: the unit by the name, the scale by the decimals that occur. */
+/** Schema of recorded columns: the unit given or by the name, the scale by the decimals that occur. */
 export function toSchema(
   columns: readonly { name: string; scale: number }[],
   tickMs: number,
+  units: Readonly<Record<string, string>> = {},
 ): Schema {
   return defineSchema({
     fields: Object.fromEntries(
       columns.map(({ name, scale }) => [
         name,
-        { scale, unit: knownUnits[name] ?? (scale === 0 ? 'count' : '/') },
+        { scale, unit: units[name] ?? knownUnits[name] ?? (scale === 0 ? 'count' : '/') },
       ]),
     ),
     id: 1,
@@ -32,7 +34,7 @@ export function toSchema(
 
 /**
  * Parses `steps:count` or `temperature:Cel:2,humidity:%RH:1`: name, SenML unit,
- * decimal places.
+ * decimal places (0 by default; 7 of `lat` and `lon`).
  *
  * @throws {InvalidSchemaTextError}
  */
@@ -41,7 +43,9 @@ export function parseSchema(text: string, tickMs: number): Schema {
   for (const part of text.split(',')) {
     const match = /^([A-Za-z_]\w*):([^:,\s]+)(?::(\d{1,2}))?$/.exec(part.trim())
     if (!match || fields[match[1] as string]) throw new InvalidSchemaTextError(part)
-    fields[match[1] as string] = { scale: Number(match[3] ?? 0), unit: match[2] as string }
+    const unit = match[2] as string
+    const scale = Number(match[3] ?? (unit === 'lat' || unit === 'lon' ? degreeScale : 0))
+    fields[match[1] as string] = { scale, unit }
   }
   return defineSchema({ fields, id: 1, tickMs })
 }

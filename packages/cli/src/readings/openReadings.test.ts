@@ -58,6 +58,23 @@ test('behavior: no device column, decimals, empty cells, gzip, CRLF', async () =
   readings.close()
 })
 
+test('options: scales', async () => {
+  const path = write(
+    'time,latitude,longitude,altitude\n60,39.984702,116.3184170000,12.5\n61,-39.1234567,-180,\n',
+    'scaled.csv',
+  )
+  const readings = await openReadings(path, { scales: { latitude: 7, longitude: 7 } })
+  expect(readings.fields).toEqual([
+    { name: 'latitude', scale: 7 },
+    { name: 'longitude', scale: 7 },
+    { name: 'altitude', scale: 1 },
+  ])
+  readings.close()
+  await expect(openReadings(path, { scales: { latitude: 6 } })).rejects.toThrow(
+    'line 3: latitude has more than the 6 decimals',
+  )
+})
+
 test('behavior: many blocks, many devices', async () => {
   const lines = ['device,time,steps']
   for (let device = 0; device < 7; device++)

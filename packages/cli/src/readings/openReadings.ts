@@ -25,7 +25,7 @@ export type Reading = { device: number; time: number; values: readonly number[] 
 export type Readings = {
   /** Names in the file's order; `Reading.device` is an index into it. */
   devices: readonly string[]
-  /** Value columns, with the decimal places that occur. */
+  /** Value columns, with the decimal places that occur, or that were asked for. */
   fields: readonly { name: string; scale: number }[]
   count: number
   firstTime: number
@@ -52,7 +52,7 @@ export async function openReadings(
   path: string,
   options: openReadings.Options = {},
 ): Promise<Readings> {
-  const { onProgress } = options
+  const { onProgress, scales } = options
   const bytes = statFile(path)
   const folder = mkdtempSync(join(tmpdir(), 'machinefi-readings-'))
   const spool = openSync(join(folder, 'spool'), 'w+')
@@ -61,7 +61,7 @@ export async function openReadings(
     rmSync(folder, { force: true, recursive: true })
   }
   try {
-    return await fill({ bytes, close, onProgress, path, spool })
+    return await fill({ bytes, close, fixed: scales, onProgress, path, spool })
   } catch (error) {
     close()
     throw error
@@ -72,6 +72,8 @@ export declare namespace openReadings {
   type Options = {
     /** Called now and then with the share of the file that was read, 0 to 1. */
     onProgress?: ((share: number) => void) | undefined
+    /** Decimal places of some columns; a value with more is an error. */
+    scales?: Readonly<Record<string, number>> | undefined
   }
 }
 
@@ -85,17 +87,19 @@ type Device = {
 async function fill(parameters: {
   bytes: number
   close: () => void
+  fixed: Readonly<Record<string, number>> | undefined
   onProgress: ((share: number) => void) | undefined
   path: string
   spool: number
 }): Promise<Readings> {
-  const { bytes, close, onProgress, path, spool } = parameters
+  const { bytes, close, fixed = {}, onProgress, path, spool } = parameters
   const index = new Map<string, number>()
   const devices: Device[] = []
   let columns: string[] | undefined
   let deviceColumn = -1
   let timeColumn = -1
   let valueColumns: number[] = []
+  let limits: (number | undefined)[] = []
   let scales: number[] = []
   let width = 0
   let line = 1
@@ -114,7 +118,8 @@ async function fill(parameters: {
       throw new CsvError(path, line, 'a column occurs twice')
     valueColumns = columns.flatMap((_, i) => (i === timeColumn || i === deviceColumn ? [] : [i]))
     if (valueColumns.length === 0) throw new CsvError(path, line, 'there is no column with values')
-    scales = valueColumns.map(() => 0)
+    limits = valueColumns.map((column) => fixed[(columns as string[])[column] as string])
+    scales = limits.map((limit) => limit ?? 0)
     width = valueColumns.length + 1
   }
 
@@ -167,7 +172,16 @@ async function fill(parameters: {
     for (let i = 0; i < valueColumns.length; i++) {
       const text = (cells[valueColumns[i] as number] as string).trim()
       const dot = text.indexOf('.')
-      if (dot >= 0) scales[i] = Math.max(scales[i] as number, text.length - dot - 1)
+      const limit = limits[i]
+      // Zeros at the end are no digits where the scale is given.
+      if (limit !== undefined && dot >= 0 && text.replace(/0+$/, '').length - dot - 1 > limit)
+        throw new CsvError(
+          path,
+          line,
+          `${columns[valueColumns[i] as number]} has more than the ${limit} decimals that its use allows`,
+        )
+      if (limit === undefined && dot >= 0)
+        scales[i] = Math.max(scales[i] as number, text.length - dot - 1)
       if (text !== '' && !/^-?\d+(\.\d+)?$/.test(text))
         throw new CsvError(
           path,
