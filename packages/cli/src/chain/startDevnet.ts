@@ -10,7 +10,7 @@ import {
   type Network,
   type NetworkConfig,
 } from '@machinefi/contracts'
-import { toHex } from '@machinefi/core'
+import { type Signer, toHex } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import { encodeMetricParams, type Metric } from '@machinefi/proof'
 import { createNode, type Node, type NodeLimits, type SettledEpoch } from '@machinefi/stream'
@@ -23,11 +23,18 @@ export type Devnet = {
   anvil: Awaited<ReturnType<typeof startAnvil>>
   /** Pays for everything that is nobody's in particular. */
   client: ChainClient
+  /** A client of another of the development accounts; 0 is `client`'s, 1 the operator's. */
+  connect(index: number): ChainClient
   deployment: Deployment
+  /** The block the network was created in. */
+  fromBlock: bigint
   /** X‖Y of the key that signs checkpoints. */
   logKey: Uint8Array
+  logSigner: Signer
   network: Network
   node: Node
+  /** Posts the epochs. */
+  operator: ChainClient
   /** Of the node. */
   url: string
   /** Stops node and chain, and removes what was temporary. */
@@ -109,8 +116,11 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
     })
     closers.push(() => node.close())
     const url = await node.listen({ port })
-    const logKey = logSigner.publicKey
-    return { anvil, client, close, deployment, logKey, network, node, url }
+    return {
+      ...{ anvil, client, close, connect, deployment, logSigner, network, node, operator, url },
+      fromBlock: receipt.blockNumber,
+      logKey: logSigner.publicKey,
+    }
   } catch (error) {
     await close()
     throw error
