@@ -544,6 +544,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       registry: network.registry,
       settlement: network.settlement,
       membership: network.membership,
+      disputes: network.disputes,
       token: network.token,
       operator: open.chain.operator,
       logKey: toHex(options.logKey),
