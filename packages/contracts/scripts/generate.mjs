@@ -21,6 +21,7 @@ function isDeployable(abi, bytecode) {
 
 /** In the bytecode of the factory already. */
 const createdByFactory = new Set([
+  'ConfigRules',
   'Membership',
   'NetworkToken',
   'PartsDeployer',

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ConfigRules} from "./ConfigRules.sol";
 import {PartsDeployer} from "./PartsDeployer.sol";
 import {SettlementDeployer} from "./SettlementDeployer.sol";
 import {INetworkFactory} from "./interfaces/INetworkFactory.sol";
@@ -15,6 +16,7 @@ contract NetworkFactory is INetworkFactory {
     /// @inheritdoc INetworkFactory
     mapping(bytes32 id => uint256) public serialOf;
 
+    ConfigRules private immutable _configRules = new ConfigRules();
     PartsDeployer private immutable _partsDeployer = new PartsDeployer();
     SettlementDeployer private immutable _settlementDeployer = new SettlementDeployer();
     mapping(uint256 serial => Network) private _networks;
@@ -30,9 +32,15 @@ contract NetworkFactory is INetworkFactory {
     {
         serial = ++networkCount;
         bytes32 id = networkId(serial);
-        ISettlement settlement = _settlementDeployer.deploy(id, registry, _partsDeployer, params);
+        ISettlement settlement =
+            _settlementDeployer.deploy(id, registry, _partsDeployer, _configRules, params);
         settlement.setConfig(params.config);
-        created = Network(address(settlement), settlement.membership(), settlement.token());
+        created = Network(
+            address(settlement),
+            settlement.membership(),
+            settlement.token(),
+            settlement.disputes()
+        );
         _networks[serial] = created;
         serialOf[id] = serial;
         emit NetworkCreated(
@@ -42,6 +50,7 @@ contract NetworkFactory is INetworkFactory {
             created.settlement,
             created.membership,
             created.token,
+            created.disputes,
             params.windowSeconds,
             settlement.firstWindow()
         );

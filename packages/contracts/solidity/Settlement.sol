@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ConfigRules} from "./ConfigRules.sol";
 import {LedgerProof} from "./LedgerProof.sol";
 import {NetworkToken} from "./NetworkToken.sol";
 import {PartsDeployer} from "./PartsDeployer.sol";
 import {IMembership} from "./interfaces/IMembership.sol";
-import {IMetric} from "./interfaces/IMetric.sol";
-import {IRewardPolicy} from "./interfaces/IRewardPolicy.sol";
 import {ISettlement} from "./interfaces/ISettlement.sol";
-import {Rows} from "./metrics/Rows.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {IERC6372} from "@openzeppelin/contracts/interfaces/IERC6372.sol";
@@ -39,14 +37,12 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         uint256 amount;
     }
 
-    /// @notice Largest records of a batch a network may allow: an answer with 32 KB of rows costs about
-    /// 12 M gas, and a transaction cannot have more than 16.7 M (EIP-7825).
-    uint32 public constant MOST_ROWS_BYTES = 32 * 1024;
     /// @notice Most shards of a log.
     uint256 public constant MOST_LOGS = 8;
     /// @dev How far the finality pointer moves by itself. A posting adds one window, so two catch up.
     uint32 private constant POSTING_LOOKS_AHEAD = 2;
     uint32 private constant REDEEMING_LOOKS_AHEAD = 32;
+    uint32 private constant SLASHING_LOOKS_AHEAD = 256;
 
     /// @inheritdoc ISettlement
     bytes32 public immutable networkId;
@@ -65,6 +61,8 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
 
     /// @inheritdoc ISettlement
     mapping(address device => uint128) public paid;
+
+    ConfigRules private immutable _configRules;
 
     State private _state;
     mapping(uint32 window => Epoch) private _epochs;
@@ -86,16 +84,18 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         address disputes_,
         uint32 windowSeconds_,
         PartsDeployer partsDeployer,
+        ConfigRules configRules,
         string memory name,
         string memory symbol
     ) Ownable(owner_) {
         if (windowSeconds_ == 0) revert InvalidWindowLength(windowSeconds_);
         networkId = networkId_;
         registry = registry_;
-        disputes = disputes_;
         windowSeconds = windowSeconds_;
+        _configRules = configRules;
         firstWindow = (block.timestamp / windowSeconds_ + 1).toUint32();
-        (token, membership) = partsDeployer.deploy(name, symbol, registry_);
+        (token, membership, disputes) =
+            partsDeployer.deploy(name, symbol, registry_, networkId_, windowSeconds_, disputes_);
         _state.nextWindow = firstWindow;
         _state.nextFinal = firstWindow;
     }
@@ -107,7 +107,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         // The first is set by the factory in the transaction that creates the network.
         uint224 number = _versionFrom.latest() + 1;
         if (number > 1) _checkOwner();
-        _checkConfig(config);
+        _configRules.check(config);
         bytes32 configHash = keccak256(abi.encode(config));
         uint32 fromWindow = (block.timestamp / windowSeconds + 1).toUint32();
         // A second version for one window takes the place of the first.
@@ -120,7 +120,9 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
             takeoverDelay: config.takeoverDelay,
             responseTime: config.responseTime,
             minBond: config.minBond,
-            coverage: config.coverage
+            coverage: config.coverage,
+            challengeBond: config.challengeBond,
+            maxRowsBytes: config.maxRowsBytes
         });
         emit ConfigSet(fromWindow, configHash, config);
 
@@ -135,24 +137,6 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     /// @inheritdoc ISettlement
     function listOperator(address account, bool listed) external onlyOwner {
         _listOperator(account, listed);
-    }
-
-    function _checkConfig(Config calldata config) private view {
-        uint256 answered = uint256(config.challengeWindow) + config.responseTime;
-        if (answered > config.retention) revert RetentionTooShort(config.retention, answered);
-        if (config.maxRowsBytes == 0 || config.maxRowsBytes > MOST_ROWS_BYTES) {
-            revert InvalidMaxRowsBytes(config.maxRowsBytes, MOST_ROWS_BYTES);
-        }
-        if (config.fields == 0 || config.fields > Rows.MAX_FIELDS || config.tickMs == 0) {
-            revert InvalidSchema(config.fields, config.tickMs);
-        }
-        // Rules stay what they are for the windows they were set for: with 0, the first of them that
-        // earns anything could never be posted, nor could any after it.
-        if (config.coverage == 0) revert InvalidCoverage(config.coverage);
-        if (config.metric.code.length == 0) revert NotAContract(config.metric);
-        if (config.policy.code.length == 0) revert NotAContract(config.policy);
-        IMetric(config.metric).checkParams(config.metricParams, config.fields);
-        IRewardPolicy(config.policy).checkParams(config.policyParams);
     }
 
     function _listOperator(address account, bool listed) private {
@@ -215,7 +199,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         Version storage version = _versionOf(window);
         Operator storage poster = _operators[msg.sender];
         _checkTurn(window, version, poster);
-        _checkParent(posting);
+        uint16 parentOperatorId = _checkParent(posting);
         _checkLogs(posting.logs);
         uint32 memberCount = IMembership(membership).memberCount();
         _checkDepth(posting.depth, memberCount);
@@ -225,6 +209,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         uint256 pending = posting.ledgerTotal - state.finalTotal;
         uint256 covered = uint256(poster.bond) * version.coverage;
         if (pending > covered) revert StepNotCovered(pending, covered);
+        _noteRun(window, poster, parentOperatorId, state.nextFinal);
         state.nextWindow = window + 1;
         _state = state;
         Epoch memory posted = Epoch({
@@ -256,7 +241,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
                 windowSeconds,
                 posting.window,
                 attempt,
-                posting.parentAttempt,
+                posting.parentHash,
                 configHash,
                 memberCount,
                 logsHash,
@@ -289,7 +274,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
             posting.window,
             posted.attempt,
             msg.sender,
-            posting.parentAttempt,
+            posting.parentHash,
             posted.depth,
             memberCount,
             posted.challengeEndsAt,
@@ -314,26 +299,40 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     {
         uint256 from = (uint256(window) + 1) * windowSeconds + version.grace;
         if (block.timestamp < from) revert WindowNotOver(window, from);
+        if (!poster.listed) revert NotListed(msg.sender);
         if (msg.sender != version.operator) {
-            if (!poster.listed) revert NotListed(msg.sender);
             from += version.takeoverDelay;
             if (block.timestamp < from) revert NotNamed(msg.sender, version.operator, from);
         }
         if (poster.bond < version.minBond) revert BondTooSmall(poster.bond, version.minBond);
     }
 
-    /// @dev The parent is named, so that a posting never lands on an epoch it was not built on.
-    function _checkParent(Posting calldata posting) private view {
-        uint32 attempt;
+    /// @dev The parent is named, so that a posting never lands on an epoch it was not built on, not even
+    /// after a reorganisation of the chain. Returns who posted it, zero if there is none.
+    function _checkParent(Posting calldata posting) private view returns (uint16 operatorId) {
+        bytes32 hash;
         uint128 total;
         if (posting.window != firstWindow) {
             Epoch storage parent = _epochs[posting.window - 1];
-            (attempt, total) = (parent.attempt, parent.ledgerTotal);
+            (hash, total, operatorId) = (parent.epochHash, parent.ledgerTotal, parent.operatorId);
         }
-        if (posting.parentAttempt != attempt) {
-            revert ParentMismatch(posting.parentAttempt, attempt);
-        }
+        if (posting.parentHash != hash) revert ParentMismatch(posting.parentHash, hash);
         if (posting.ledgerTotal < total) revert TotalDecreased(posting.ledgerTotal, total);
+    }
+
+    /// @dev Keeps what `_firstPending` needs. Written only when another operator takes over.
+    function _noteRun(
+        uint32 window,
+        Operator storage poster,
+        uint16 parentOperatorId,
+        uint32 nextFinal
+    ) private {
+        bool isFirst = parentOperatorId != poster.id;
+        if (isFirst && parentOperatorId != 0) {
+            _operators[_operatorAt[parentOperatorId - 1]].until = window - 1;
+        }
+        // Also where its own epoch is the parent, once later ones were voided.
+        if (poster.since > window || (isFirst && poster.until < nextFinal)) poster.since = window;
     }
 
     function _checkLogs(Log[] calldata logs) private pure {
@@ -458,23 +457,40 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     }
 
     /// @inheritdoc ISettlement
-    function voidEpoch(uint32 window, uint32 attempt) external onlyDisputes {
-        _challenged(window, attempt);
-        uint32 last = _state.nextWindow - 1;
-        _state.nextWindow = window;
-        emit EpochsVoided(window, last);
-    }
-
-    /// @inheritdoc ISettlement
     function slash(address account) external onlyDisputes returns (uint256 reward) {
+        State memory state = _state;
+        _finalize(state, SLASHING_LOOKS_AHEAD);
+        // Nothing that is final may be voided.
+        if (_lookAhead(state, 1)) revert NotFinalized(state.nextFinal - 1);
         Operator storage stored = _operators[account];
+        uint32 from = _firstPending(state, stored);
+        uint32 to = state.nextWindow;
+        if (from < to) state.nextWindow = from;
+        _state = state;
         uint256 amount = uint256(stored.bond) + stored.leaving;
         stored.bond = 0;
         stored.leaving = 0;
         reward = amount / 2;
         emit Slashed(account, amount - reward, reward);
+        if (stored.listed) _listOperator(account, false);
+        if (from < to) emit EpochsVoided(from, to - 1);
         Address.sendValue(payable(address(0)), amount - reward);
         Address.sendValue(payable(msg.sender), reward);
+    }
+
+    /// @dev The operator's earliest window that is not final; `nextWindow` if it has none. Exact, but for
+    /// one case: after two slashes in a row it may name an epoch of another operator that lies between
+    /// windows the two of them posted, and that is then posted again.
+    function _firstPending(State memory state, Operator storage stored)
+        private
+        view
+        returns (uint32)
+    {
+        if (state.nextFinal == state.nextWindow) return state.nextWindow;
+        uint32 last = state.nextWindow - 1;
+        if (_epochs[last].operatorId != stored.id) last = stored.until;
+        if (last < state.nextFinal) return state.nextWindow;
+        return uint32(Math.min(state.nextWindow, Math.max(stored.since, state.nextFinal)));
     }
 
     function _pending(uint32 window, uint32 attempt) private view returns (Epoch storage stored) {

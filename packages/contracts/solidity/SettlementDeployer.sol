@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ConfigRules} from "./ConfigRules.sol";
 import {PartsDeployer} from "./PartsDeployer.sol";
 import {Settlement} from "./Settlement.sol";
 import {INetworkFactory} from "./interfaces/INetworkFactory.sol";
@@ -14,6 +15,7 @@ contract SettlementDeployer {
         bytes32 networkId,
         address registry,
         PartsDeployer partsDeployer,
+        ConfigRules configRules,
         INetworkFactory.NetworkParams calldata params
     ) external returns (ISettlement) {
         return new Settlement(
@@ -23,6 +25,7 @@ contract SettlementDeployer {
             params.disputes,
             params.windowSeconds,
             partsDeployer,
+            configRules,
             params.name,
             params.symbol
         );

@@ -10,7 +10,8 @@ interface INetworkFactory {
     /// @param name Of the token.
     /// @param symbol Of the token.
     /// @param owner Sets the configuration, lists operators, suspends members; a governor can take over later.
-    /// @param disputes The contract that may open challenges and void epochs; zero if the network has none.
+    /// @param disputes The implementation of which the network's disputes are a clone; zero if its epochs cannot be
+    /// challenged.
     /// @param windowSeconds Length of a window; never changes.
     /// @param config The first configuration.
     struct NetworkParams {
@@ -23,10 +24,12 @@ interface INetworkFactory {
     }
 
     /// @notice The contracts of a network.
+    /// @param disputes Zero if its epochs cannot be challenged.
     struct Network {
         address settlement;
         address membership;
         address token;
+        address disputes;
     }
 
     /// @notice A network exists. Its configuration is in the settlement's `ConfigSet`.
@@ -37,6 +40,7 @@ interface INetworkFactory {
         address settlement,
         address membership,
         address token,
+        address disputes,
         uint32 windowSeconds,
         uint32 firstWindow
     );

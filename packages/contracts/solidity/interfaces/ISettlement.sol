@@ -23,6 +23,7 @@ interface ISettlement {
     /// @param maxRowsBytes Largest records of a batch, so that it fits into an answer.
     /// @param minBond Least bond an operator needs to post, in wei.
     /// @param coverage Units of not yet final reward that one wei of bond covers; not 0.
+    /// @param challengeBond Least bond of a challenge, in wei.
     struct Config {
         uint64 schema;
         bytes32 schemaHash;
@@ -41,6 +42,7 @@ interface ISettlement {
         uint32 maxRowsBytes;
         uint96 minBond;
         uint128 coverage;
+        uint96 challengeBond;
     }
 
     /// @notice What the contract keeps of a configuration; the whole is in `ConfigSet`.
@@ -53,12 +55,16 @@ interface ISettlement {
         uint32 responseTime;
         uint96 minBond;
         uint128 coverage;
+        uint96 challengeBond;
+        uint32 maxRowsBytes;
     }
 
     /// @notice An operator's money and key.
     /// @param bond In wei, without what is leaving. Can be slashed.
     /// @param id Short name of the operator in an epoch, from 1; zero if it was never listed.
-    /// @param listed Whether it may post in the place of the named operator.
+    /// @param listed Whether it may post: as the one a configuration names, or later in its place.
+    /// @param since The first window of its runs of epochs that may be pending.
+    /// @param until The last window of its last run that another operator's epoch ended.
     /// @param leaving In wei, requested to be withdrawn. Can still be slashed.
     /// @param leavesAt Unix seconds from which on it can be withdrawn.
     /// @param leavesAfter The window that must be final before.
@@ -67,6 +73,8 @@ interface ISettlement {
         uint128 bond;
         uint16 id;
         bool listed;
+        uint32 since;
+        uint32 until;
         uint128 leaving;
         uint64 leavesAt;
         uint32 leavesAfter;
@@ -82,14 +90,14 @@ interface ISettlement {
 
     /// @notice What an operator posts.
     /// @param window The next one.
-    /// @param parentAttempt Attempt of the epoch of the window before that the ledger builds on; zero before the first.
+    /// @param parentHash Hash of the epoch of the window before, that the ledger builds on; zero for the first window.
     /// @param depth Of the ledger: the least with 2^depth ≥ members, or one more.
     /// @param ledgerRoot Hash at the root of the ledger.
     /// @param ledgerTotal Sum at the root of the ledger: all rewards ever earned.
     /// @param logs At most 8, shards ascending.
     struct Posting {
         uint32 window;
-        uint32 parentAttempt;
+        bytes32 parentHash;
         uint8 depth;
         bytes32 ledgerRoot;
         uint128 ledgerTotal;
@@ -98,8 +106,8 @@ interface ISettlement {
 
     /// @notice What the contract keeps of an epoch, in three words.
     /// @param epochHash keccak256(abi.encode(bytes32 networkId, uint32 windowSeconds, uint32 window, uint32 attempt,
-    /// uint32 parentAttempt, bytes32 configHash, uint32 memberCount, bytes32 logsHash, bytes32 ledgerRoot,
-    /// uint128 ledgerTotal)), where logsHash = keccak256(abi.encode(Log[])).
+    /// bytes32 parentHash, bytes32 configHash, uint32 memberCount, bytes32 logsHash, bytes32 ledgerRoot,
+    /// uint128 ledgerTotal)), where logsHash = keccak256(abi.encode(Log[])). So epochs are a chain of hashes.
     /// @param attempt Counts up from 1; zero if the window has never been posted.
     /// @param challengeEndsAt Unix seconds.
     /// @param openChallenges How many challenges wait for an answer.
@@ -156,7 +164,7 @@ interface ISettlement {
         uint32 indexed window,
         uint32 indexed attempt,
         address indexed operator,
-        uint32 parentAttempt,
+        bytes32 parentHash,
         uint8 depth,
         uint32 memberCount,
         uint64 challengeEndsAt,
@@ -180,7 +188,10 @@ interface ISettlement {
     event Redeemed(address indexed device, address indexed owner, uint32 window, uint128 amount);
 
     error InvalidWindowLength(uint32 windowSeconds);
+    error InvalidTime(string name, uint32 time, uint32 least, uint32 most);
     error RetentionTooShort(uint32 retention, uint256 least);
+    error InvalidMinBond(uint96 minBond, uint96 most);
+    error InvalidChallengeBond(uint96 challengeBond, uint96 most);
     error InvalidMaxRowsBytes(uint32 maxRowsBytes, uint32 most);
     error InvalidSchema(uint8 fields, uint32 tickMs);
     error InvalidCoverage(uint128 coverage);
@@ -190,7 +201,7 @@ interface ISettlement {
     error BondTooSmall(uint256 bond, uint256 least);
     error WindowOutOfOrder(uint32 window, uint32 next);
     error WindowNotOver(uint32 window, uint256 from);
-    error ParentMismatch(uint32 parentAttempt, uint32 actual);
+    error ParentMismatch(bytes32 parentHash, bytes32 actual);
     error InvalidDepth(uint8 depth, uint32 memberCount);
     error TooManyLogs(uint256 logs, uint256 most);
     error LogsOutOfOrder(uint32 shard);
@@ -208,15 +219,17 @@ interface ISettlement {
     error NotPending(uint32 window, uint32 attempt);
     error ChallengeTimeOver(uint64 challengeEndsAt);
     error NoOpenChallenge(uint32 window, uint32 attempt);
+    /// @dev More windows can be made final than one call looks at: call `finalize` first.
+    error NotFinalized(uint32 nextFinalWindow);
 
     /// @notice Sets the rules for all windows that begin after this block. Only the owner.
     function setConfig(Config calldata config) external;
 
-    /// @notice Lists an operator, which may then bond and post when the named one does not, or takes it off the list. An
-    /// operator that a configuration names is listed with it. Only the owner.
+    /// @notice Lists an operator, which may then bond and post when the named one does not, or takes it off the list: then
+    /// it may not post, named or not. An operator that a configuration names is listed with it. Only the owner.
     function listOperator(address operator, bool listed) external;
 
-    /// @notice Adds the sent wei to the caller's bond. X‖Y is the P-256 key of its log, the same in every call: another
+    /// @notice Adds the sent wei to the caller's bond, who was listed once. X‖Y is the P-256 key of its log, the same in every call: another
     /// key needs another operator account, so that no receipt outlives its key.
     function bond(bytes32 x, bytes32 y) external payable;
 
@@ -250,10 +263,8 @@ interface ISettlement {
     /// @notice Leaves at least one more response time to challenge an epoch that is under challenge. Only disputes.
     function extendChallengeTime(uint32 window, uint32 attempt) external;
 
-    /// @notice Voids an epoch that is under challenge, and all after it. What is final stays. Only disputes.
-    function voidEpoch(uint32 window, uint32 attempt) external;
-
-    /// @notice Takes the whole bond of an operator: half is burned, half is sent to the caller. Only disputes.
+    /// @notice Takes all money of an operator, what is leaving included: half is burned, half is sent to the caller. Takes it
+    /// off the list, and voids its earliest epoch that is not final and all after it. What is final stays. Only disputes.
     /// @return paid The half, in wei.
     function slash(address operator) external returns (uint256 paid);
 
@@ -263,6 +274,7 @@ interface ISettlement {
     function token() external view returns (address);
     function membership() external view returns (address);
     function registry() external view returns (address);
+    /// @notice The network's own clone of disputes; zero if epochs cannot be challenged.
     function disputes() external view returns (address);
 
     /// @notice The window to be posted next.

@@ -3,6 +3,22 @@ export const errorsAbi = [
   {
     "inputs": [
       {
+        "internalType": "bytes32",
+        "name": "id",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "enum IDisputes.Status",
+        "name": "status",
+        "type": "uint8"
+      }
+    ],
+    "name": "AlreadyChallenged",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "address",
         "name": "device",
         "type": "address"
@@ -52,6 +68,33 @@ export const errorsAbi = [
   {
     "inputs": [],
     "name": "CheckpointUnorderedInsertion",
+    "type": "error"
+  },
+  {
+    "inputs": [],
+    "name": "CloneArgumentsTooLong",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "deadline",
+        "type": "uint64"
+      }
+    ],
+    "name": "DeadlineNotOver",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "deadline",
+        "type": "uint64"
+      }
+    ],
+    "name": "DeadlineOver",
     "type": "error"
   },
   {
@@ -303,6 +346,27 @@ export const errorsAbi = [
     "type": "error"
   },
   {
+    "inputs": [],
+    "name": "FailedDeployment",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "shard",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint64",
+        "name": "size",
+        "type": "uint64"
+      }
+    ],
+    "name": "Inconsistent",
+    "type": "error"
+  },
+  {
     "inputs": [
       {
         "internalType": "uint256",
@@ -337,6 +401,49 @@ export const errorsAbi = [
   {
     "inputs": [
       {
+        "internalType": "bytes32",
+        "name": "batchId",
+        "type": "bytes32"
+      }
+    ],
+    "name": "InvalidBatchSignature",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint96",
+        "name": "challengeBond",
+        "type": "uint96"
+      },
+      {
+        "internalType": "uint96",
+        "name": "most",
+        "type": "uint96"
+      }
+    ],
+    "name": "InvalidChallengeBond",
+    "type": "error"
+  },
+  {
+    "inputs": [],
+    "name": "InvalidCheckpoint",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "operator",
+        "type": "address"
+      }
+    ],
+    "name": "InvalidCheckpointSignature",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint128",
         "name": "coverage",
         "type": "uint128"
@@ -359,6 +466,11 @@ export const errorsAbi = [
       }
     ],
     "name": "InvalidDepth",
+    "type": "error"
+  },
+  {
+    "inputs": [],
+    "name": "InvalidHeader",
     "type": "error"
   },
   {
@@ -396,6 +508,22 @@ export const errorsAbi = [
   {
     "inputs": [],
     "name": "InvalidMetricParams",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint96",
+        "name": "minBond",
+        "type": "uint96"
+      },
+      {
+        "internalType": "uint96",
+        "name": "most",
+        "type": "uint96"
+      }
+    ],
+    "name": "InvalidMinBond",
     "type": "error"
   },
   {
@@ -450,6 +578,53 @@ export const errorsAbi = [
     "inputs": [
       {
         "internalType": "uint32",
+        "name": "shard",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint64",
+        "name": "size",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint64",
+        "name": "posted",
+        "type": "uint64"
+      }
+    ],
+    "name": "InvalidSize",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "string",
+        "name": "name",
+        "type": "string"
+      },
+      {
+        "internalType": "uint32",
+        "name": "time",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "least",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "most",
+        "type": "uint32"
+      }
+    ],
+    "name": "InvalidTime",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
         "name": "windowSeconds",
         "type": "uint32"
       }
@@ -480,6 +655,16 @@ export const errorsAbi = [
     "type": "error"
   },
   {
+    "inputs": [],
+    "name": "NoEquivocation",
+    "type": "error"
+  },
+  {
+    "inputs": [],
+    "name": "NoFork",
+    "type": "error"
+  },
+  {
     "inputs": [
       {
         "internalType": "uint32",
@@ -493,6 +678,74 @@ export const errorsAbi = [
       }
     ],
     "name": "NoOpenChallenge",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "step",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "steps",
+        "type": "uint32"
+      }
+    ],
+    "name": "NoSuchStep",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "time",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint64",
+        "name": "size",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint256",
+        "name": "cutOff",
+        "type": "uint256"
+      },
+      {
+        "internalType": "uint64",
+        "name": "posted",
+        "type": "uint64"
+      }
+    ],
+    "name": "NoTruncation",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint8",
+        "name": "height",
+        "type": "uint8"
+      },
+      {
+        "internalType": "uint32",
+        "name": "index",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint8",
+        "name": "depth",
+        "type": "uint8"
+      }
+    ],
+    "name": "NodeOutOfBounds",
+    "type": "error"
+  },
+  {
+    "inputs": [],
+    "name": "NotAClone",
     "type": "error"
   },
   {
@@ -521,11 +774,75 @@ export const errorsAbi = [
     "inputs": [
       {
         "internalType": "uint32",
+        "name": "shard",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint64",
+        "name": "index",
+        "type": "uint64"
+      }
+    ],
+    "name": "NotEarlier",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "earlierWindow",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "window",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotEarlierWindow",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
         "name": "window",
         "type": "uint32"
       }
     ],
     "name": "NotFinal",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "nextFinalWindow",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotFinalized",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "batchId",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "shard",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint64",
+        "name": "index",
+        "type": "uint64"
+      }
+    ],
+    "name": "NotInLog",
     "type": "error"
   },
   {
@@ -548,6 +865,22 @@ export const errorsAbi = [
       }
     ],
     "name": "NotMember",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "slot",
+        "type": "uint32"
+      },
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
+      }
+    ],
+    "name": "NotMemberOfSlot",
     "type": "error"
   },
   {
@@ -585,6 +918,38 @@ export const errorsAbi = [
   {
     "inputs": [
       {
+        "internalType": "bytes32",
+        "name": "id",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "enum IDisputes.Status",
+        "name": "status",
+        "type": "uint8"
+      }
+    ],
+    "name": "NotOpen",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "operator",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "poster",
+        "type": "address"
+      }
+    ],
+    "name": "NotOperator",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "address",
         "name": "device",
         "type": "address"
@@ -596,6 +961,22 @@ export const errorsAbi = [
       }
     ],
     "name": "NotOwnerOfDevice",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
+      },
+      {
+        "internalType": "uint32",
+        "name": "window",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotPaid",
     "type": "error"
   },
   {
@@ -629,11 +1010,54 @@ export const errorsAbi = [
     "inputs": [
       {
         "internalType": "address",
+        "name": "sender",
+        "type": "address"
+      }
+    ],
+    "name": "NotSettlement",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "window",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "attempt",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotStanding",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
         "name": "caller",
         "type": "address"
       }
     ],
     "name": "NotSuspender",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "window",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "attempt",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotVoid",
     "type": "error"
   },
   {
@@ -644,6 +1068,27 @@ export const errorsAbi = [
   {
     "inputs": [],
     "name": "NothingToWithdraw",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "start",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint64",
+        "name": "span",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint32",
+        "name": "window",
+        "type": "uint32"
+      }
+    ],
+    "name": "OutsideWindow",
     "type": "error"
   },
   {
@@ -671,14 +1116,14 @@ export const errorsAbi = [
   {
     "inputs": [
       {
-        "internalType": "uint32",
-        "name": "parentAttempt",
-        "type": "uint32"
+        "internalType": "bytes32",
+        "name": "parentHash",
+        "type": "bytes32"
       },
       {
-        "internalType": "uint32",
+        "internalType": "bytes32",
         "name": "actual",
-        "type": "uint32"
+        "type": "bytes32"
       }
     ],
     "name": "ParentMismatch",
@@ -730,6 +1175,54 @@ export const errorsAbi = [
       }
     ],
     "name": "SafeCastOverflowedUintDowncast",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "seq",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint64",
+        "name": "before",
+        "type": "uint64"
+      }
+    ],
+    "name": "SeqNotAfter",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "slot",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint8",
+        "name": "depth",
+        "type": "uint8"
+      }
+    ],
+    "name": "SlotOutOfBounds",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "step",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "steps",
+        "type": "uint32"
+      }
+    ],
+    "name": "StepExists",
     "type": "error"
   },
   {
@@ -891,6 +1384,151 @@ export const errorsAbi = [
       }
     ],
     "name": "WithdrawalPending",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint128",
+        "name": "cumulative",
+        "type": "uint128"
+      },
+      {
+        "internalType": "uint256",
+        "name": "expected",
+        "type": "uint256"
+      }
+    ],
+    "name": "WrongCumulative",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "expected",
+        "type": "address"
+      }
+    ],
+    "name": "WrongDevice",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "slot",
+        "type": "uint32"
+      }
+    ],
+    "name": "WrongEntry",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "epochHash",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "posted",
+        "type": "bytes32"
+      }
+    ],
+    "name": "WrongEpoch",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "step",
+        "type": "uint32"
+      }
+    ],
+    "name": "WrongLeaf",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint8",
+        "name": "height",
+        "type": "uint8"
+      },
+      {
+        "internalType": "uint32",
+        "name": "index",
+        "type": "uint32"
+      }
+    ],
+    "name": "WrongNodes",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "rowsHash",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "recordsHash",
+        "type": "bytes32"
+      }
+    ],
+    "name": "WrongRows",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "schema",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint64",
+        "name": "expected",
+        "type": "uint64"
+      }
+    ],
+    "name": "WrongSchema",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "traceRoot",
+        "type": "bytes32"
+      }
+    ],
+    "name": "WrongTraceRoot",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "int256",
+        "name": "value",
+        "type": "int256"
+      },
+      {
+        "internalType": "int256",
+        "name": "expected",
+        "type": "int256"
+      }
+    ],
+    "name": "WrongValue",
     "type": "error"
   }
 ] as const

@@ -52,6 +52,12 @@ export const iNetworkFactoryAbi = [
       },
       {
         "indexed": false,
+        "internalType": "address",
+        "name": "disputes",
+        "type": "address"
+      },
+      {
+        "indexed": false,
         "internalType": "uint32",
         "name": "windowSeconds",
         "type": "uint32"
@@ -181,6 +187,11 @@ export const iNetworkFactoryAbi = [
                 "internalType": "uint128",
                 "name": "coverage",
                 "type": "uint128"
+              },
+              {
+                "internalType": "uint96",
+                "name": "challengeBond",
+                "type": "uint96"
               }
             ],
             "internalType": "struct ISettlement.Config",
@@ -215,6 +226,11 @@ export const iNetworkFactoryAbi = [
           {
             "internalType": "address",
             "name": "token",
+            "type": "address"
+          },
+          {
+            "internalType": "address",
+            "name": "disputes",
             "type": "address"
           }
         ],
@@ -251,6 +267,11 @@ export const iNetworkFactoryAbi = [
           {
             "internalType": "address",
             "name": "token",
+            "type": "address"
+          },
+          {
+            "internalType": "address",
+            "name": "disputes",
             "type": "address"
           }
         ],

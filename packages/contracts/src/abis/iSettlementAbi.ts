@@ -30,6 +30,22 @@ export const iSettlementAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint96",
+        "name": "challengeBond",
+        "type": "uint96"
+      },
+      {
+        "internalType": "uint96",
+        "name": "most",
+        "type": "uint96"
+      }
+    ],
+    "name": "InvalidChallengeBond",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint128",
         "name": "coverage",
         "type": "uint128"
@@ -89,6 +105,22 @@ export const iSettlementAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint96",
+        "name": "minBond",
+        "type": "uint96"
+      },
+      {
+        "internalType": "uint96",
+        "name": "most",
+        "type": "uint96"
+      }
+    ],
+    "name": "InvalidMinBond",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint32",
         "name": "slot",
         "type": "uint32"
@@ -111,6 +143,32 @@ export const iSettlementAbi = [
       }
     ],
     "name": "InvalidSchema",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "string",
+        "name": "name",
+        "type": "string"
+      },
+      {
+        "internalType": "uint32",
+        "name": "time",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "least",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "most",
+        "type": "uint32"
+      }
+    ],
+    "name": "InvalidTime",
     "type": "error"
   },
   {
@@ -198,6 +256,17 @@ export const iSettlementAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint32",
+        "name": "nextFinalWindow",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotFinalized",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "address",
         "name": "caller",
         "type": "address"
@@ -251,14 +320,14 @@ export const iSettlementAbi = [
   {
     "inputs": [
       {
-        "internalType": "uint32",
-        "name": "parentAttempt",
-        "type": "uint32"
+        "internalType": "bytes32",
+        "name": "parentHash",
+        "type": "bytes32"
       },
       {
-        "internalType": "uint32",
+        "internalType": "bytes32",
         "name": "actual",
-        "type": "uint32"
+        "type": "bytes32"
       }
     ],
     "name": "ParentMismatch",
@@ -616,6 +685,11 @@ export const iSettlementAbi = [
             "internalType": "uint128",
             "name": "coverage",
             "type": "uint128"
+          },
+          {
+            "internalType": "uint96",
+            "name": "challengeBond",
+            "type": "uint96"
           }
         ],
         "indexed": false,
@@ -650,9 +724,9 @@ export const iSettlementAbi = [
       },
       {
         "indexed": false,
-        "internalType": "uint32",
-        "name": "parentAttempt",
-        "type": "uint32"
+        "internalType": "bytes32",
+        "name": "parentHash",
+        "type": "bytes32"
       },
       {
         "indexed": false,
@@ -1162,6 +1236,16 @@ export const iSettlementAbi = [
             "type": "bool"
           },
           {
+            "internalType": "uint32",
+            "name": "since",
+            "type": "uint32"
+          },
+          {
+            "internalType": "uint32",
+            "name": "until",
+            "type": "uint32"
+          },
+          {
             "internalType": "uint128",
             "name": "leaving",
             "type": "uint128"
@@ -1238,9 +1322,9 @@ export const iSettlementAbi = [
             "type": "uint32"
           },
           {
-            "internalType": "uint32",
-            "name": "parentAttempt",
-            "type": "uint32"
+            "internalType": "bytes32",
+            "name": "parentHash",
+            "type": "bytes32"
           },
           {
             "internalType": "uint8",
@@ -1462,6 +1546,11 @@ export const iSettlementAbi = [
             "internalType": "uint128",
             "name": "coverage",
             "type": "uint128"
+          },
+          {
+            "internalType": "uint96",
+            "name": "challengeBond",
+            "type": "uint96"
           }
         ],
         "internalType": "struct ISettlement.Config",
@@ -1581,6 +1670,16 @@ export const iSettlementAbi = [
             "internalType": "uint128",
             "name": "coverage",
             "type": "uint128"
+          },
+          {
+            "internalType": "uint96",
+            "name": "challengeBond",
+            "type": "uint96"
+          },
+          {
+            "internalType": "uint32",
+            "name": "maxRowsBytes",
+            "type": "uint32"
           }
         ],
         "internalType": "struct ISettlement.Version",
@@ -1589,24 +1688,6 @@ export const iSettlementAbi = [
       }
     ],
     "stateMutability": "view",
-    "type": "function"
-  },
-  {
-    "inputs": [
-      {
-        "internalType": "uint32",
-        "name": "window",
-        "type": "uint32"
-      },
-      {
-        "internalType": "uint32",
-        "name": "attempt",
-        "type": "uint32"
-      }
-    ],
-    "name": "voidEpoch",
-    "outputs": [],
-    "stateMutability": "nonpayable",
     "type": "function"
   },
   {

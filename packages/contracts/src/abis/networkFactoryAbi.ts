@@ -63,6 +63,12 @@ export const networkFactoryAbi = [
       },
       {
         "indexed": false,
+        "internalType": "address",
+        "name": "disputes",
+        "type": "address"
+      },
+      {
+        "indexed": false,
         "internalType": "uint32",
         "name": "windowSeconds",
         "type": "uint32"
@@ -192,6 +198,11 @@ export const networkFactoryAbi = [
                 "internalType": "uint128",
                 "name": "coverage",
                 "type": "uint128"
+              },
+              {
+                "internalType": "uint96",
+                "name": "challengeBond",
+                "type": "uint96"
               }
             ],
             "internalType": "struct ISettlement.Config",
@@ -226,6 +237,11 @@ export const networkFactoryAbi = [
           {
             "internalType": "address",
             "name": "token",
+            "type": "address"
+          },
+          {
+            "internalType": "address",
+            "name": "disputes",
             "type": "address"
           }
         ],
@@ -262,6 +278,11 @@ export const networkFactoryAbi = [
           {
             "internalType": "address",
             "name": "token",
+            "type": "address"
+          },
+          {
+            "internalType": "address",
+            "name": "disputes",
             "type": "address"
           }
         ],

@@ -33,6 +33,11 @@ export const settlementAbi = [
         "type": "address"
       },
       {
+        "internalType": "contract ConfigRules",
+        "name": "configRules",
+        "type": "address"
+      },
+      {
         "internalType": "string",
         "name": "name",
         "type": "string"
@@ -102,6 +107,22 @@ export const settlementAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint96",
+        "name": "challengeBond",
+        "type": "uint96"
+      },
+      {
+        "internalType": "uint96",
+        "name": "most",
+        "type": "uint96"
+      }
+    ],
+    "name": "InvalidChallengeBond",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint128",
         "name": "coverage",
         "type": "uint128"
@@ -161,6 +182,22 @@ export const settlementAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint96",
+        "name": "minBond",
+        "type": "uint96"
+      },
+      {
+        "internalType": "uint96",
+        "name": "most",
+        "type": "uint96"
+      }
+    ],
+    "name": "InvalidMinBond",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint32",
         "name": "slot",
         "type": "uint32"
@@ -183,6 +220,32 @@ export const settlementAbi = [
       }
     ],
     "name": "InvalidSchema",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "string",
+        "name": "name",
+        "type": "string"
+      },
+      {
+        "internalType": "uint32",
+        "name": "time",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "least",
+        "type": "uint32"
+      },
+      {
+        "internalType": "uint32",
+        "name": "most",
+        "type": "uint32"
+      }
+    ],
+    "name": "InvalidTime",
     "type": "error"
   },
   {
@@ -270,6 +333,17 @@ export const settlementAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint32",
+        "name": "nextFinalWindow",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotFinalized",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "address",
         "name": "caller",
         "type": "address"
@@ -345,14 +419,14 @@ export const settlementAbi = [
   {
     "inputs": [
       {
-        "internalType": "uint32",
-        "name": "parentAttempt",
-        "type": "uint32"
+        "internalType": "bytes32",
+        "name": "parentHash",
+        "type": "bytes32"
       },
       {
-        "internalType": "uint32",
+        "internalType": "bytes32",
         "name": "actual",
-        "type": "uint32"
+        "type": "bytes32"
       }
     ],
     "name": "ParentMismatch",
@@ -726,6 +800,11 @@ export const settlementAbi = [
             "internalType": "uint128",
             "name": "coverage",
             "type": "uint128"
+          },
+          {
+            "internalType": "uint96",
+            "name": "challengeBond",
+            "type": "uint96"
           }
         ],
         "indexed": false,
@@ -760,9 +839,9 @@ export const settlementAbi = [
       },
       {
         "indexed": false,
-        "internalType": "uint32",
-        "name": "parentAttempt",
-        "type": "uint32"
+        "internalType": "bytes32",
+        "name": "parentHash",
+        "type": "bytes32"
       },
       {
         "indexed": false,
@@ -1068,19 +1147,6 @@ export const settlementAbi = [
   },
   {
     "inputs": [],
-    "name": "MOST_ROWS_BYTES",
-    "outputs": [
-      {
-        "internalType": "uint32",
-        "name": "",
-        "type": "uint32"
-      }
-    ],
-    "stateMutability": "view",
-    "type": "function"
-  },
-  {
-    "inputs": [],
     "name": "acceptOwnership",
     "outputs": [],
     "stateMutability": "nonpayable",
@@ -1369,6 +1435,16 @@ export const settlementAbi = [
             "type": "bool"
           },
           {
+            "internalType": "uint32",
+            "name": "since",
+            "type": "uint32"
+          },
+          {
+            "internalType": "uint32",
+            "name": "until",
+            "type": "uint32"
+          },
+          {
             "internalType": "uint128",
             "name": "leaving",
             "type": "uint128"
@@ -1471,9 +1547,9 @@ export const settlementAbi = [
             "type": "uint32"
           },
           {
-            "internalType": "uint32",
-            "name": "parentAttempt",
-            "type": "uint32"
+            "internalType": "bytes32",
+            "name": "parentHash",
+            "type": "bytes32"
           },
           {
             "internalType": "uint8",
@@ -1702,6 +1778,11 @@ export const settlementAbi = [
             "internalType": "uint128",
             "name": "coverage",
             "type": "uint128"
+          },
+          {
+            "internalType": "uint96",
+            "name": "challengeBond",
+            "type": "uint96"
           }
         ],
         "internalType": "struct ISettlement.Config",
@@ -1834,6 +1915,16 @@ export const settlementAbi = [
             "internalType": "uint128",
             "name": "coverage",
             "type": "uint128"
+          },
+          {
+            "internalType": "uint96",
+            "name": "challengeBond",
+            "type": "uint96"
+          },
+          {
+            "internalType": "uint32",
+            "name": "maxRowsBytes",
+            "type": "uint32"
           }
         ],
         "internalType": "struct ISettlement.Version",
@@ -1842,24 +1933,6 @@ export const settlementAbi = [
       }
     ],
     "stateMutability": "view",
-    "type": "function"
-  },
-  {
-    "inputs": [
-      {
-        "internalType": "uint32",
-        "name": "window",
-        "type": "uint32"
-      },
-      {
-        "internalType": "uint32",
-        "name": "attempt",
-        "type": "uint32"
-      }
-    ],
-    "name": "voidEpoch",
-    "outputs": [],
-    "stateMutability": "nonpayable",
     "type": "function"
   },
   {

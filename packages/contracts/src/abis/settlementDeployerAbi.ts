@@ -18,6 +18,11 @@ export const settlementDeployerAbi = [
         "type": "address"
       },
       {
+        "internalType": "contract ConfigRules",
+        "name": "configRules",
+        "type": "address"
+      },
+      {
         "components": [
           {
             "internalType": "string",
@@ -130,6 +135,11 @@ export const settlementDeployerAbi = [
                 "internalType": "uint128",
                 "name": "coverage",
                 "type": "uint128"
+              },
+              {
+                "internalType": "uint96",
+                "name": "challengeBond",
+                "type": "uint96"
               }
             ],
             "internalType": "struct ISettlement.Config",
