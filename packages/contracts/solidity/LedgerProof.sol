@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IDisputes} from "./interfaces/IDisputes.sol";
 import {ISettlement} from "./interfaces/ISettlement.sol";
 
 /// @title Proofs that entries are in adjacent slots of a ledger
@@ -12,8 +13,10 @@ import {ISettlement} from "./interfaces/ISettlement.sol";
 library LedgerProof {
     /// @dev Bytes of a node in memory.
     uint256 private constant NODE = 64;
-    /// @dev Bytes of a sibling in calldata: hash ‖ uint128 sum.
+    /// @dev Bytes of a node in calldata: hash ‖ uint128 sum.
     uint256 private constant SIBLING = 48;
+    /// @dev How far below a node the nodes are that a reveal shows.
+    uint256 private constant REVEALED_LEVELS = 5;
 
     /// @notice Whether these entries are in these slots of the ledger with this depth, root and total.
     function verify(
@@ -37,29 +40,98 @@ library LedgerProof {
         return hash == root && sum == total;
     }
 
+    /// @notice Whether this entry is in this slot of the ledger with this depth, root and total. An empty slot has the
+    /// device zero and nothing else.
+    function verifyEntry(
+        IDisputes.EntryEvidence calldata entry,
+        uint32 slot,
+        uint256 depth,
+        bytes32 root,
+        uint128 total
+    ) internal pure returns (bool) {
+        if (slot >= 1 << depth || entry.siblings.length != SIBLING * depth) {
+            return false;
+        }
+        uint256 leaf = _allocate(1);
+        if (entry.device != address(0)) {
+            bytes32 detail = keccak256(abi.encode(entry.value, entry.steps, entry.traceRoot));
+            _writeLeaf(leaf, entry.device, entry.cumulative, detail);
+        } else if (
+            entry.cumulative != 0 || entry.value != 0 || entry.steps != 0 || entry.traceRoot != 0
+        ) {
+            return false;
+        }
+        (uint256 sibling,) = _bounds(entry.siblings);
+        (bytes32 hash, uint256 sum) = _climb(leaf, slot, depth, sibling);
+        return hash == root && sum == total;
+    }
+
+    /// @notice Whether these are the nodes min(5, height) levels below the node `index` at a height (leaves have 0) of the
+    /// ledger with this depth, root and total.
+    /// @param nodes 48 bytes each (hash ‖ uint128 sum), from left to right.
+    /// @param siblings Of the node above them, 48 bytes each, up to the root.
+    function verifyNodes(
+        bytes calldata nodes,
+        uint8 height,
+        uint32 index,
+        bytes calldata siblings,
+        uint256 depth,
+        bytes32 root,
+        uint128 total
+    ) internal pure returns (bool) {
+        if (height == 0 || height > depth || index >= 1 << (depth - height)) {
+            return false;
+        }
+        uint256 count = 1 << (height < REVEALED_LEVELS ? height : REVEALED_LEVELS);
+        if (nodes.length != SIBLING * count) return false;
+        if (siblings.length != SIBLING * (depth - height)) return false;
+        (uint256 sibling,) = _bounds(nodes);
+        uint256 list = _allocate(count);
+        for (uint256 i = 0; i < count; i++) {
+            _read(sibling + SIBLING * i, list + NODE * i);
+        }
+        // All below one node: there is nothing beside them on any level.
+        for (uint256 first = 0; count > 1;) {
+            (first, count,) = _fold(list, first, count, 0);
+        }
+        (sibling,) = _bounds(siblings);
+        (bytes32 hash, uint256 sum) = _climb(list, index, depth - height, sibling);
+        return hash == root && sum == total;
+    }
+
+    /// @dev Room for so many nodes, and for one more on either side; all empty.
+    function _allocate(uint256 count) private pure returns (uint256 nodes) {
+        bytes memory list = new bytes((count + 2) * NODE);
+        assembly ("memory-safe") {
+            nodes := add(list, add(32, NODE))
+        }
+    }
+
+    function _writeLeaf(uint256 leaf, address device, uint256 sum, bytes32 detail) private pure {
+        assembly ("memory-safe") {
+            let preimage := mload(0x40)
+            mstore8(preimage, 0)
+            mstore(add(preimage, 1), shl(96, device))
+            mstore(add(preimage, 21), shl(128, sum))
+            mstore(add(preimage, 37), detail)
+            mstore(leaf, keccak256(preimage, 69))
+            mstore(add(leaf, 32), sum)
+        }
+    }
+
     /// @dev Hashes the entries into a list of nodes that has room for one more on either side.
     function _leaves(ISettlement.Entry[] calldata entries) private pure returns (uint256 leaves) {
-        bytes memory list = new bytes((entries.length + 2) * NODE);
-        assembly ("memory-safe") {
-            leaves := add(list, add(32, NODE))
-        }
+        leaves = _allocate(entries.length);
         uint256 leaf = leaves;
         for (uint256 i = 0; i < entries.length; i++) {
             ISettlement.Entry calldata entry = entries[i];
-            (address device, uint256 sum, bytes32 detail) =
-                (entry.device, entry.cumulative, entry.detail);
-            assembly ("memory-safe") {
-                // An empty slot stays (0, 0).
-                if device {
-                    let preimage := mload(0x40)
-                    mstore8(preimage, 0)
-                    mstore(add(preimage, 1), shl(96, device))
-                    mstore(add(preimage, 21), shl(128, sum))
-                    mstore(add(preimage, 37), detail)
-                    mstore(leaf, keccak256(preimage, 69))
-                    mstore(add(leaf, 32), sum)
-                }
-                leaf := add(leaf, NODE)
+            // An empty slot stays (0, 0).
+            if (entry.device != address(0)) {
+                _writeLeaf(leaf, entry.device, entry.cumulative, entry.detail);
+            }
+            // An address in memory.
+            unchecked {
+                leaf += NODE;
             }
         }
     }

@@ -132,8 +132,7 @@ contract DistanceMetric is Metric {
         unchecked {
             uint256 q = (sum << 22) / HALF_TURN;
             uint256 z = (q * q) >> 22;
-            uint256 p =
-                ONE - ((z * (980_186 - ((z * (83_630 - ((z * 3_550) >> 22))) >> 22))) >> 22);
+            uint256 p = ONE - ((z * (980_186 - ((z * (83_630 - ((z * 3550) >> 22))) >> 22))) >> 22);
             return ((ONE - z) * p) >> 22;
         }
     }

@@ -28,10 +28,12 @@ contract LogProofTest is Test {
         assertTrue(this.verifyConsistency(3, 7, ROOT_3, ROOT_7, proof), "consistency");
     }
 
-    function testFuzz_inclusion_onlyWhereItIs(uint256 seed, uint64 size, uint64 index, uint64 claimed)
-        public
-        view
-    {
+    function testFuzz_inclusion_onlyWhereItIs(
+        uint256 seed,
+        uint64 size,
+        uint64 index,
+        uint64 claimed
+    ) public view {
         bytes32[] memory ids = _ids(seed, size = uint64(bound(size, 1, 40)));
         index = uint64(bound(index, 0, size - 1));
         bytes32 root = LogTree.root(ids, 0, size);
@@ -54,7 +56,10 @@ contract LogProofTest is Test {
         assertTrue(!this.verifyInclusion(ids[index], index, size, proof, root), "changed");
     }
 
-    function testFuzz_consistency_onlyOfBeginnings(uint256 seed, uint64 from, uint64 to) public view {
+    function testFuzz_consistency_onlyOfBeginnings(uint256 seed, uint64 from, uint64 to)
+        public
+        view
+    {
         bytes32[] memory ids = _ids(seed, to = uint64(bound(to, 2, 40)));
         from = uint64(bound(from, 1, to - 1));
         bytes32 fromRoot = LogTree.root(ids, 0, from);
@@ -92,7 +97,10 @@ contract LogProofTest is Test {
     }
 
     /// @dev Whatever the numbers are: an answer, with as little gas as the longest honest proof takes.
-    function testFuzz_isTotal(uint64 a, uint64 b, bytes32[] calldata proof, bytes32 root) public view {
+    function testFuzz_isTotal(uint64 a, uint64 b, bytes32[] calldata proof, bytes32 root)
+        public
+        view
+    {
         assertTrue(!this.verifyInclusion{gas: 200_000}(root, a, b, proof, root), "inclusion");
         if (a != b) {
             assertTrue(
@@ -127,7 +135,7 @@ contract LogProofTest is Test {
         bytes32[] memory proof = LogTree.path(ids, 5, 0, 32);
         bytes32 root = LogTree.root(ids, 0, 32);
         uint256 verdicts;
-        for (uint256 limit = 100; limit < 8_000; limit += 37) {
+        for (uint256 limit = 100; limit < 8000; limit += 37) {
             try this.verifyInclusion{gas: limit}(ids[5], 5, 32, proof, root) returns (bool ok) {
                 assertTrue(ok, "a verdict for want of gas");
                 verdicts++;
@@ -163,7 +171,11 @@ contract LogProofTest is Test {
         }
     }
 
-    function _resize(bytes32[] memory proof, int256 by) private pure returns (bytes32[] memory other) {
+    function _resize(bytes32[] memory proof, int256 by)
+        private
+        pure
+        returns (bytes32[] memory other)
+    {
         other = new bytes32[](uint256(int256(proof.length) + by));
         for (uint256 i = 0; i < other.length && i < proof.length; i++) {
             other[i] = proof[i];

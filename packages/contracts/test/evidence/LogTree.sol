@@ -25,7 +25,11 @@ library LogTree {
     }
 
     /// @dev §2.1.4.1: that the first `first` are the beginning of all; 0 < first < all.
-    function consistency(bytes32[] memory ids, uint256 first) internal pure returns (bytes32[] memory) {
+    function consistency(bytes32[] memory ids, uint256 first)
+        internal
+        pure
+        returns (bytes32[] memory)
+    {
         return _subproof(ids, first, 0, ids.length, true);
     }
 
@@ -50,9 +54,15 @@ library LogTree {
         while (2 * k < n) k *= 2;
     }
 
-    function _append(bytes32[] memory list, bytes32 item) private pure returns (bytes32[] memory longer) {
+    function _append(bytes32[] memory list, bytes32 item)
+        private
+        pure
+        returns (bytes32[] memory longer)
+    {
         longer = new bytes32[](list.length + 1);
-        for (uint256 i = 0; i < list.length; i++) longer[i] = list[i];
+        for (uint256 i = 0; i < list.length; i++) {
+            longer[i] = list[i];
+        }
         longer[list.length] = item;
     }
 }
