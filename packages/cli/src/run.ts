@@ -54,6 +54,8 @@ function define(context: Context): Command {
     )
   const networkOption = () =>
     fromEnvironment('--network <id>', 'network id', 'MACHINEFI_NETWORK', undefined)
+  const networkOrFileOption = () =>
+    fromEnvironment('--network <id>', 'network id, or network file', 'MACHINEFI_NETWORK', undefined)
   /** An option whose default is of the context's environment: commander would ask the process's. */
   const fromEnvironment = (
     flags: string,
@@ -245,6 +247,16 @@ function define(context: Context): Command {
       (await import('./commands/network/create.js')).createMachineNetwork(options, context),
     )
 
+  add(network, 'show')
+    .description('the rules of a network, as the chain has them: what is paid, what is at stake')
+    .addOption(networkOrFileOption())
+    .addOption(nodeOption())
+    .addOption(rpcOption())
+    .addHelpText('after', examples('network show', 'network show --network steps.json'))
+    .action(async (options) =>
+      (await import('./commands/network/show.js')).showNetwork(options, context),
+    )
+
   const epoch = program.command('epoch').description('posted windows')
   add(epoch, 'list')
     .description('windows that were posted')
@@ -313,6 +325,78 @@ function define(context: Context): Command {
     )
     .action(async (bundle, options) =>
       (await import('./commands/claim/verify.js')).verifyClaims(bundle, options, context),
+    )
+
+  const challenge = program.command('challenge').description('disputes about posted windows')
+  const disputeOptions = [networkOrFileOption, nodeOption, rpcOption]
+  const dispute = (parent: Command, nameAndArguments: string, options = disputeOptions) => {
+    const command = add(parent, nameAndArguments)
+    for (const option of options) command.addOption(option())
+    return command
+  }
+  const disputeAndPay = (parent: Command, nameAndArguments: string) =>
+    dispute(parent, nameAndArguments, [...disputeOptions, accountOption])
+  dispute(challenge, 'list')
+    .description('all challenges, and what became of them')
+    .option('--window <window>', 'number, date, ISO start, or today; all by default')
+    .addHelpText('after', examples('challenge list', 'challenge list --window 2026-11-21'))
+    .action(async (options) =>
+      (await import('./commands/challenge/list.js')).listChallenges(options, context),
+    )
+  dispute(challenge, 'show <id>')
+    .description('what a challenge asks for, and what can be done about it')
+    .addHelpText('after', examples('challenge show 0x…'))
+    .action(async (id, options) =>
+      (await import('./commands/challenge/show.js')).showChallenge(id, options, context),
+    )
+  const open = challenge
+    .command('open')
+    .description('make the operator show a place of a posted window; `audit` opens all other kinds')
+  for (const [kind, point, description, example] of [
+    ['step', '<slot> <step>', 'a batch of a device’s trace, with its rows', 'step 2026-11-21 0 3'],
+    [
+      'carry',
+      '<slot> [device]',
+      'a device’s earnings up to the window before, and with it (no device: no member has the slot)',
+      'carry 2026-11-21 0 did:io:0x…',
+    ],
+    [
+      'reveal',
+      '<height> <index>',
+      'a part of the ledger, where the operator hides it',
+      'reveal 2026-11-21 5 0',
+    ],
+  ] as const)
+    disputeAndPay(open, `${kind} <window> ${point}`)
+      .description(description)
+      .option('--bond <coins>', 'stake, lost if anyone answers; what the network asks by default')
+      .addHelpText('after', examples(`challenge open ${example}`))
+      .action(async (window, first, second, options) =>
+        (await import('./commands/challenge/open.js')).openNewChallenge(
+          kind,
+          window,
+          [first, second],
+          options,
+          context,
+        ),
+      )
+  disputeAndPay(challenge, 'uphold <id>')
+    .description('slash the operator: nobody answered in time')
+    .addHelpText('after', examples('challenge uphold 0x…'))
+    .action(async (id, options) =>
+      (await import('./commands/challenge/uphold.js')).upholdOne(id, options, context),
+    )
+  disputeAndPay(challenge, 'refund <id>')
+    .description('give a stake back: another challenge voided the window')
+    .addHelpText('after', examples('challenge refund 0x…'))
+    .action(async (id, options) =>
+      (await import('./commands/challenge/refund.js')).refundOne(id, options, context),
+    )
+  disputeAndPay(challenge, 'withdraw')
+    .description('take out stakes and rewards')
+    .addHelpText('after', examples('challenge withdraw'))
+    .action(async (options) =>
+      (await import('./commands/challenge/withdraw.js')).withdrawAll(options, context),
     )
 
   return program

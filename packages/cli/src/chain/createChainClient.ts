@@ -3,11 +3,13 @@ import {
   type Account,
   type Chain,
   type Client,
+  createPublicClient,
   createWalletClient,
   defineChain,
   type HttpTransport,
   http,
   type PublicActions,
+  type PublicClient,
   publicActions,
   type WalletActions,
 } from 'viem'
@@ -19,15 +21,9 @@ import { developmentChainId, openAccount } from './openAccount.js'
 /** A client of a chain that was only named by its URL. */
 export function createChainClient(parameters: createChainClient.Parameters): ChainClient {
   const { account, chainId, pollingInterval, url } = parameters
-  const chain = defineChain({
-    id: chainId,
-    name: `chain ${chainId}`,
-    nativeCurrency: { decimals: 18, name: 'Ether', symbol: 'ETH' },
-    rpcUrls: { default: { http: [url] } },
-  })
   return createWalletClient({
     account,
-    chain,
+    chain: toChain(chainId, url),
     transport: http(url),
     ...(pollingInterval === undefined ? {} : { pollingInterval }),
   }).extend(publicActions)
@@ -57,16 +53,37 @@ export async function openChain(
   context: Context,
 ): Promise<ChainClient> {
   const rpc = parseUrl(options.rpc)
-  let chainId: number
-  try {
-    chainId = await getChainId(createWalletClient({ transport: http(rpc, { retryCount: 1 }) }))
-  } catch (cause) {
-    throw new ChainUnreachableError(rpc, cause)
-  }
+  const chainId = await readChainId(rpc)
   const account = await openAccount(options.account, chainId, context)
   // A development chain mines at once; elsewhere viem's own interval is kind to public endpoints.
   const pollingInterval = chainId === developmentChainId ? 50 : undefined
   return createChainClient({ account, chainId, pollingInterval, url: rpc })
+}
+
+/** A client of a command that only reads: it needs no account. */
+export async function openReader(options: { rpc: string }): Promise<ChainReader> {
+  const url = parseUrl(options.rpc)
+  const chain = toChain(await readChainId(url), url)
+  return createPublicClient({ chain, transport: http(url) })
+}
+
+export type ChainReader = PublicClient<HttpTransport, Chain>
+
+async function readChainId(rpc: string): Promise<number> {
+  try {
+    return await getChainId(createPublicClient({ transport: http(rpc, { retryCount: 1 }) }))
+  } catch (cause) {
+    throw new ChainUnreachableError(rpc, cause)
+  }
+}
+
+function toChain(id: number, url: string): Chain {
+  return defineChain({
+    id,
+    name: `chain ${id}`,
+    nativeCurrency: { decimals: 18, name: 'Ether', symbol: 'ETH' },
+    rpcUrls: { default: { http: [url] } },
+  })
 }
 
 export class ChainUnreachableError extends BaseError {

@@ -8,6 +8,7 @@ export type NodeLedger = {
   window: number
   name: string
   depth: number
+  epochHash: Hex
   ledgerRoot: Hex
   ledgerTotal: string
   /** ABI-encoded. */
@@ -65,7 +66,7 @@ export function buildRedemptions(
   })
 }
 
-function toLedger({ depth, entries, ledgerRoot }: NodeLedger): Ledger {
+export function toLedger({ depth, entries, ledgerRoot }: NodeLedger): Ledger {
   const slots: (Entry | null)[] = []
   for (const entry of entries) {
     if (!(entry.slot >= 0 && entry.slot < 2 ** depth && entry.slot < 2 ** 32))

@@ -18,6 +18,12 @@ export function parseSeconds(text: string): number {
   return seconds
 }
 
+/** Formats a duration as {@link parseDuration} takes it: `90s`, `36h`, `7d`. */
+export function formatExactly(ms: number): string {
+  const unit = (['d', 'h', 'm', 's'] as const).find((unit) => ms % units[unit] === 0) ?? 'ms'
+  return `${ms / units[unit]}${unit}`
+}
+
 /** Formats milliseconds for a person: `850 ms`, `12.4 s`, `3 min 5 s`. */
 export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`

@@ -1,6 +1,6 @@
 import { defineSchema } from '@machinefi/telemetry'
 import { describe, expect, test } from 'vitest'
-import { findPositions, parseMetric } from './parseMetric.js'
+import { findPositions, formatMetric, parseMetric } from './parseMetric.js'
 import { parseSchema, toSchema } from './parseSchema.js'
 
 const track = parseSchema('latitude:lat,longitude:lon,altitude:m:1', 1000)
@@ -41,6 +41,17 @@ describe('parseMetric', () => {
   ])('error: %s', (text, reason) => {
     expect(() => parseMetric(text, track)).toThrow(reason)
   })
+})
+
+test.each([
+  'average(altitude)',
+  'count()',
+  'coverage(90s)',
+  'distance(latitude,longitude,2.5)',
+  'sum(altitude)',
+  'sum(altitude,-10.5,8848.8)',
+])('formatMetric: %s', (text) => {
+  expect(formatMetric(parseMetric(text, track), track)).toBe(text)
 })
 
 test('findPositions', () => {

@@ -1,7 +1,7 @@
 import { BaseError } from '@machinefi/core'
 import type { Metric } from '@machinefi/proof'
-import { type Schema, toScaled } from '@machinefi/telemetry'
-import { parseDuration } from './parseDuration.js'
+import { formatScaled, type Schema, toScaled } from '@machinefi/telemetry'
+import { formatExactly, parseDuration } from './parseDuration.js'
 
 const usage = [
   'sum(FIELD), sum(FIELD,MIN,MAX): rows outside the bounds count 0',
@@ -83,6 +83,28 @@ export function parseMetric(text: string, schema: Schema): Metric {
     return { latitude, longitude, maxSpeed: toMaxSpeed(text, args[2] as string), type: 'distance' }
   }
   throw new InvalidMetricError(text, `there is no metric ${name}`)
+}
+
+/** Formats a metric as {@link parseMetric} takes it; fields by number where there is no schema. */
+export function formatMetric(metric: Metric, schema?: Schema): string {
+  const name = (field: number) => schema?.fields[field]?.name ?? `#${field}`
+  const scaled = (value: number, field: number) =>
+    formatScaled(value, schema?.fields[field]?.scale ?? 0)
+  switch (metric.type) {
+    case 'average':
+      return `average(${name(metric.field)})`
+    case 'count':
+      return 'count()'
+    case 'coverage':
+      return `coverage(${formatExactly(metric.intervalMs)})`
+    case 'distance':
+      return `distance(${name(metric.latitude)},${name(metric.longitude)},${metric.maxSpeed / 1000})`
+    case 'sum': {
+      const { field, max, min } = metric
+      if (min === 0 && max === Number.MAX_SAFE_INTEGER) return `sum(${name(field)})`
+      return `sum(${name(field)},${scaled(min, field)},${scaled(max, field)})`
+    }
+  }
 }
 
 /** Names of the fields that a metric takes for latitude and longitude, before there is a schema; none of other metrics. */

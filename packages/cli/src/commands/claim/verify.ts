@@ -1,15 +1,8 @@
 import { readEpoch, readNetwork, readOperator } from '@machinefi/contracts'
-import {
-  averageMetricBytecode,
-  countMetricBytecode,
-  coverageMetricBytecode,
-  distanceMetricBytecode,
-  sumMetricBytecode,
-  thresholdPolicyBytecode,
-} from '@machinefi/contracts/bytecode'
 import { BaseError, formatDid, fromHex, parseDid, toHex } from '@machinefi/core'
 import { decodeBundle, decodeConfig, networkId, verifyBundle } from '@machinefi/proof'
-import { openChain } from '../../chain/createChainClient.js'
+import { openReader } from '../../chain/createChainClient.js'
+import { identifyContracts } from '../../chain/identifyContracts.js'
 import type { Context } from '../../context.js'
 import { formatWindow } from '../../options/parseWindow.js'
 import { readInput } from '../../options/readInput.js'
@@ -37,7 +30,7 @@ export async function verifyClaims(
   const bytes = await readInput(file, context)
   if (options.checkChain && options.network === undefined) throw new NetworkMissingError()
   const { logKey, ...posted } = options.checkChain
-    ? await readPosted(bytes, options, context)
+    ? await readPosted(bytes, options)
     : { ...(options.epoch ? { epochHash: fromHex(options.epoch) } : {}), logKey: undefined }
   const device = options.device === undefined ? undefined : parseDid(options.device)
   // All claims are checked even where one is asked for: a bundle is good or it is not.
@@ -93,9 +86,9 @@ export async function verifyClaims(
  * What the chain says of the epoch the bundle claims to be and of who posted
  * it; refuses a bundle whose metric or policy is not the contract it names.
  */
-async function readPosted(bytes: Uint8Array, options: Options, context: Context) {
+async function readPosted(bytes: Uint8Array, options: Options) {
   const { attempt, config, metric, network, window } = decodeBundle(bytes)
-  const client = await openChain(options, context)
+  const client = await openReader(options)
   const onChain = await readNetwork(client, {
     factory: toHex(network.factory),
     id: toHex(networkId(network)),
@@ -104,29 +97,22 @@ async function readPosted(bytes: Uint8Array, options: Options, context: Context)
   if (epoch === null || epoch.attempt !== attempt || epoch.status === 'void')
     throw new ClaimRefusedError('posted root', 'the chain has no such epoch, or it was voided')
   const contracts = decodeConfig(config)
-  for (const [name, address, bytecode] of [
-    [metric, contracts.metric, metricBytecodes[metric]],
-    ['threshold policy', contracts.policy, thresholdPolicyBytecode],
-  ] as const) {
-    // None of these contracts has immutables: what is deployed is the end of what was sent.
-    const code = await client.getCode({ address: toHex(address) })
-    if (code === undefined || !bytecode.endsWith(code.slice(2)))
+  const known = await identifyContracts(client, {
+    metric: toHex(contracts.metric),
+    policy: toHex(contracts.policy),
+  })
+  for (const [name, address, is] of [
+    [metric, contracts.metric, known.metric === metric],
+    ['threshold policy', contracts.policy, known.policy === 'threshold'],
+  ] as const)
+    if (!is)
       throw new ClaimRefusedError(
         'config',
         `the contract at ${toHex(address)} is not the ${name} that this version knows`,
       )
-  }
   const { logKey } = await readOperator(client, { network: onChain, operator: epoch.operator })
   return { epochHash: fromHex(epoch.epochHash), logKey }
 }
-
-const metricBytecodes = {
-  average: averageMetricBytecode,
-  count: countMetricBytecode,
-  coverage: coverageMetricBytecode,
-  distance: distanceMetricBytecode,
-  sum: sumMetricBytecode,
-} as const
 
 export class NetworkMissingError extends BaseError {
   override readonly name = 'NetworkMissingError'
