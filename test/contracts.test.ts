@@ -44,6 +44,7 @@ import {
   stringToHex,
   toHex,
   zeroAddress,
+  zeroHash,
 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Chain, devAccount, startChain } from '../packages/contracts/test/startChain.js'
@@ -92,7 +93,7 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
 
   test('deploys', async () => {
     deployment = await deployMachinefi(chain.client)
-    expect(new Set(Object.values(deployment.metrics)).size).toBe(4)
+    expect(new Set(Object.values(deployment.metrics)).size).toBe(5)
     expect(addresses).toEqual({ 4689: undefined, 4690: undefined })
   })
 
@@ -109,15 +110,24 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
       operator,
       grace: 5,
       challengeWindow: 10,
-      responseTime: 10,
+      responseTime: 60,
       takeoverDelay: 20,
       retention: 100,
       maxRowsBytes: 4096,
       minBond: parseEther('1'),
       coverage: 1n,
+      challengeBond: parseEther('0.1'),
     }
     const { factory } = deployment
-    const parameters = { config, factory, name: 'Steps', owner, symbol: 'STEP', windowSeconds: 60 }
+    const parameters = {
+      config,
+      disputes: deployment.disputes,
+      factory,
+      name: 'Steps',
+      owner,
+      symbol: 'STEP',
+      windowSeconds: 60,
+    }
     const { hash, receipt, ...created } = await createNetwork(chain.client, parameters)
     network = created
     expect(receipt.transactionHash).toBe(hash)
@@ -133,10 +143,10 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
     expect(version).toBe(configHash(config))
     expect(read).toEqual(config)
 
-    const tooShort = { ...parameters, config: { ...config, retention: 19 } }
+    const tooShort = { ...parameters, config: { ...config, retention: 69 } }
     expect(await errorOf(createNetwork(chain.client, tooShort))).toMatchObject({
       functionName: 'createNetwork',
-      revert: { name: 'RetentionTooShort', args: [19, 20n] },
+      revert: { name: 'RetentionTooShort', args: [69, 70n] },
     })
     const otherField = proof.encodeMetricParams({ ...metric, field: 1 })
     const badMetric = { ...parameters, config: { ...config, metricParams: toHex(otherField) } }
@@ -166,6 +176,8 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
       await errorOf(registerDevices(chain.client, { registrations: [altered], registry })),
     ).toMatchObject({ revert: { name: 'InvalidSignature' } })
     const hashes: Hex[] = []
+    // A stranger was faster with one of them.
+    await registerDevices(as(3), { registrations: [registrations[0]!], registry })
     const results = await registerDevices(chain.client, {
       batchSize: 2,
       onHash: (hash) => hashes.push(hash),
@@ -174,9 +186,20 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
     })
     expect(results.map(({ hash }) => hash)).toEqual(hashes)
     expect(hashes).toHaveLength(2)
-    expect(await errorOf(registerDevices(chain.client, { registrations, registry }))).toMatchObject(
-      { revert: { name: 'ERC721InvalidSender', args: [zeroAddress] } },
-    )
+    // All of it is there already.
+    expect(await registerDevices(chain.client, { registrations, registry })).toEqual([])
+    const taken = await signRegistration({
+      chainId: 31337,
+      deadline: far,
+      owner: stranger,
+      registry,
+      signer: signers[0]!,
+    })
+    for (const other of [taken, await sign(signers[2]!, true)]) {
+      expect(
+        await errorOf(registerDevices(chain.client, { registrations: [other], registry })),
+      ).toMatchObject({ revert: { name: 'ERC721InvalidSender', args: [zeroAddress] } })
+    }
 
     members = await readMembers(chain.client, { network })
     expect(members.map(({ slot }) => slot)).toEqual([0, 1])
@@ -229,6 +252,7 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
 
   let ledger: proof.Ledger
   let window: number
+  let parentHash: Hex = zeroHash
   const rewards = [30n, 0n, 100n]
 
   function buildLedger(times: bigint) {
@@ -250,6 +274,7 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
       ledgerTotal: ledger.total,
       logs: [{ root: keccak256('0x'), shard: 0, size: 9n }],
       network,
+      parentHash,
       window,
     })
 
@@ -272,7 +297,7 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
       ledgerTotal: 130n,
       memberCount: 3,
       operator,
-      parentAttempt: 0,
+      parentHash: zeroHash,
       window,
     })
     expect(epoch.epochHash).toBe(
@@ -285,7 +310,7 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
           logs: [{ root: hexToBytes(keccak256('0x')), shard: 0, size: 9 }],
           memberCount: 3,
           network: hexToBytes(network.id),
-          parentAttempt: 0,
+          parentHash: new Uint8Array(32),
           window,
           windowSeconds: network.windowSeconds,
         }),
@@ -346,19 +371,24 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
     const onFinal = vi.fn()
     const errors: unknown[] = []
     const unwatch = watchEpochs(chain.client, {
+      fromBlock: 0n,
       network,
       onError: (error) => errors.push(error),
       onFinal,
       onPosted,
       pollingInterval: 20,
     })
-    // A filter sees what is mined after it is there: any block will do.
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    // What was before it.
+    await vi.waitFor(() => expect(onFinal).toHaveBeenCalledWith({ ledgerTotal: 130n, window }))
+    expect(onPosted.mock.calls.map(([epoch]) => epoch.window)).toEqual([window])
     const second = ++window
     ledger = buildLedger(2n)
     await toTime((window + 1) * 60 + 5)
+    expect(await errorOf(post())).toMatchObject({ revert: { name: 'ParentMismatch' } })
+    const parent = await readEpoch(chain.client, { network, window: second - 1 })
+    parentHash = parent!.epochHash
     const { epoch } = await post()
-    expect(epoch.parentAttempt).toBe(1)
+    expect(epoch.parentHash).toBe(parentHash)
     await vi.waitFor(() => expect(onPosted).toHaveBeenCalledWith(epoch))
     await toTime(epoch.challengeEndsAt)
     await finalizeEpochs(chain.client, { network })

@@ -65,6 +65,29 @@ export class ChainUnavailableError extends BaseError {
   }
 }
 
+/**
+ * A transaction was not taken, or never mined, for a reason that sending it again cures: another one
+ * of the account took its nonce, or fees rose meanwhile.
+ */
+export class TransactionRejectedError extends BaseError {
+  override readonly name = 'TransactionRejectedError'
+  /** The transaction, if a node had taken it. */
+  readonly hash: Hex | undefined
+  constructor(
+    functionName: string,
+    reason: string,
+    options: { cause?: unknown; hash?: Hex | undefined } = {},
+  ) {
+    const { cause, hash } = options
+    super(`${functionName}: ${reason}.`, {
+      kind: 'transport',
+      cause,
+      metaMessages: hash ? [`Transaction: ${hash}`] : [],
+    })
+    this.hash = hash
+  }
+}
+
 /** A call that sends a transaction needs an account: none was given, and the client has none. */
 export class AccountMissingError extends BaseError {
   override readonly name = 'AccountMissingError'
@@ -92,7 +115,10 @@ export class InvalidArgumentError extends BaseError {
   }
 }
 
-/** Wraps what viem threw, once, where it enters. Errors of the SDK pass through. */
+/**
+ * Makes an error of the SDK of what viem threw in a call to a contract; errors of the SDK pass
+ * through. Every action does; for calls of your own to these contracts.
+ */
 export function toContractError(
   error: unknown,
   call: { address?: Address | undefined; functionName: string },
@@ -105,6 +131,8 @@ export function toContractError(
   if (data === undefined && error.walk(isTransportError)) {
     return new ChainUnavailableError(call.functionName, error)
   }
+  const rejected = data === undefined && rejectionOf(error)
+  if (rejected) return new TransactionRejectedError(call.functionName, rejected, { cause: error })
   const revert = data && decodeRevert(data)
   return new ContractError({
     ...call,
@@ -137,6 +165,37 @@ function findRevertData(error: ViemError): Hex | undefined {
     return found !== undefined
   })
   return found
+}
+
+/** Why a node did not take a transaction that it might take next time. */
+function rejectionOf(error: ViemError): string | undefined {
+  const said = messagesOf(error)
+  if (/nonce too low|nonce is lower|replacement .*underpriced/.test(said)) {
+    return 'another transaction of the account took its nonce'
+  }
+  if (/underpriced|less than block base ?fee|lower than .*base ?fee|outdated/.test(said)) {
+    return 'fees rose before it was sent'
+  }
+  return undefined
+}
+
+/** Whether a node has the very transaction that was sent to it. */
+export function isKnownTransaction(error: unknown): boolean {
+  return (
+    error instanceof ViemError &&
+    /already known|known transaction|already imported/.test(messagesOf(error))
+  )
+}
+
+/** What the node said, which viem keeps as `details`. */
+function messagesOf(error: ViemError): string {
+  const said: string[] = []
+  error.walk((cause) => {
+    const { details, message } = cause as { details?: string; message?: string }
+    said.push(details ?? message ?? '')
+    return false
+  })
+  return said.join('\n').toLowerCase()
 }
 
 /** No answer, or one that says to come again. */

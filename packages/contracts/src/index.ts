@@ -1,26 +1,51 @@
+export { answerChallenge } from './actions/answerChallenge.js'
 export { bondOperator } from './actions/bondOperator.js'
 export { createNetwork } from './actions/createNetwork.js'
 export { deployMachinefi } from './actions/deployMachinefi.js'
 export { finalizeEpochs } from './actions/finalizeEpochs.js'
 export { joinDevices } from './actions/joinDevices.js'
 export { listOperator } from './actions/listOperator.js'
+export { openChallenge } from './actions/openChallenge.js'
 export { postEpoch } from './actions/postEpoch.js'
+export { proveFraud } from './actions/proveFraud.js'
+export { readChallengeBond } from './actions/readChallengeBond.js'
+export { readChallenge, readChallenges } from './actions/readChallenges.js'
 export { readConfig } from './actions/readConfig.js'
+export { readCredit } from './actions/readCredit.js'
 export { readEpoch, readEpochStatus, readEpochs } from './actions/readEpochs.js'
 export { readFinalWindow, readNextWindow } from './actions/readFinalWindow.js'
 export { type Member, readMembers } from './actions/readMembers.js'
 export { readNetwork } from './actions/readNetwork.js'
 export { type Operator, readOperator } from './actions/readOperator.js'
 export { readPaid } from './actions/readPaid.js'
+export { readRevealed, readShownEntries } from './actions/readRevealed.js'
 export { redeem } from './actions/redeem.js'
+export { refundChallenge } from './actions/refundChallenge.js'
 export { registerDevices } from './actions/registerDevices.js'
 export { setConfig } from './actions/setConfig.js'
 export { suspendDevices } from './actions/suspendDevices.js'
+export { upholdChallenge } from './actions/upholdChallenge.js'
 export { watchEpochs } from './actions/watchEpochs.js'
 export { requestWithdrawal, withdrawBond } from './actions/withdrawBond.js'
+export { withdrawCredit } from './actions/withdrawCredit.js'
 export { addresses, type Deployment } from './addresses.js'
 export type { BlockRange } from './chain/readEvents.js'
 export type { AnyClient, WriteOptions, WriteResult } from './chain/writeContract.js'
+export {
+  type Answer,
+  type BatchEvidence,
+  type Challenge,
+  type ChallengeStatus,
+  type CheckpointEvidence,
+  challengeId,
+  type EntryEvidence,
+  type EpochEvidence,
+  type FraudProof,
+  type InclusionEvidence,
+  type OpenedChallenge,
+  type Point,
+  type ShownEntry,
+} from './Dispute.js'
 export { type Entry, type EntryDigest, entryDetail, toEntryDigest } from './Entry.js'
 export type { Epoch, EpochStatus, LogHead } from './Epoch.js'
 export {
@@ -30,6 +55,8 @@ export {
   decodeRevert,
   InvalidArgumentError,
   NotFoundOnChainError,
+  TransactionRejectedError,
+  toContractError,
 } from './errors.js'
 export { type Network, toNetworkId } from './Network.js'
 export { configHash, encodePolicyParams, type NetworkConfig } from './NetworkConfig.js'

@@ -1,4 +1,5 @@
 import {
+  type AbiEvent,
   createClient,
   custom,
   encodeAbiParameters,
@@ -7,17 +8,22 @@ import {
   getAbiItem,
   type Hex,
   keccak256,
+  pad,
+  toFunctionSelector,
   toHex,
   WaitForTransactionReceiptTimeoutError,
   zeroAddress,
   zeroHash,
 } from 'viem'
 import { describe, expect, test, vi } from 'vitest'
+import { iDeviceRegistryAbi } from '../abis/iDeviceRegistryAbi.js'
+import { iMembershipAbi } from '../abis/iMembershipAbi.js'
 import { iSettlementAbi as abi } from '../abis/iSettlementAbi.js'
-import { ChainUnavailableError, ContractError, toContractError } from '../errors.js'
+import { ChainUnavailableError, TransactionRejectedError, toContractError } from '../errors.js'
 import { configHash, type NetworkConfig } from '../NetworkConfig.js'
 import { finalizeEpochs } from './finalizeEpochs.js'
 import { readConfig } from './readConfig.js'
+import { readMembers } from './readMembers.js'
 import { watchEpochs } from './watchEpochs.js'
 
 // What a real chain in a test does not do: nodes that answer as told.
@@ -39,13 +45,13 @@ function clientOf(answers: Record<string, (params: never) => unknown>) {
   })
 }
 
-const logOf = (topics: readonly unknown[], data: Hex, block: number, removed = false) => ({
+const logOf = (topics: readonly unknown[], data: Hex, block: number, fork = 0) => ({
   address: settlement,
-  blockHash: zeroHash,
+  blockHash: keccak256(toHex(1_000 * fork + block)),
   blockNumber: toHex(block),
   data,
   logIndex: '0x0',
-  removed,
+  removed: false,
   topics,
   transactionHash: keccak256(toHex(block)),
   transactionIndex: '0x0',
@@ -70,6 +76,7 @@ describe('readConfig', () => {
     maxRowsBytes: 6,
     minBond: 7n,
     coverage: 8n,
+    challengeBond: 9n,
   }
   const hash = configHash(config)
   const event = getAbiItem({ abi, name: 'ConfigSet' })
@@ -88,6 +95,8 @@ describe('readConfig', () => {
     responseTime: 3,
     minBond: 7n,
     coverage: 8n,
+    challengeBond: 9n,
+    maxRowsBytes: 6,
   }
   const client = clientOf({
     eth_blockNumber: () => toHex(100),
@@ -106,25 +115,124 @@ describe('readConfig', () => {
 })
 
 describe('watchEpochs', () => {
-  test('behavior: a reorganisation', async () => {
-    const topics = encodeEventTopics({ abi, args: { window: 12 }, eventName: 'Finalized' })
-    const data = encodeAbiParameters([{ type: 'uint128' }], [5n])
-    let polled = 0
+  const topics = (window: number) =>
+    encodeEventTopics({ abi, args: { window }, eventName: 'Finalized' })
+  const data = encodeAbiParameters([{ type: 'uint128' }], [5n])
+
+  /** A node whose head and events are the ones of `chain`. */
+  function nodeOf(chain: { head: number; fork: number; logs: ReturnType<typeof logOf>[] }) {
+    const asked: string[] = []
+    let polls = 0
     const client = clientOf({
-      eth_getFilterChanges: () => {
-        polled++
-        if (polled === 1) return [logOf(topics, data, 7)]
-        return polled === 2 ? [logOf(topics, data, 7, true)] : []
+      eth_getBlockByNumber: () => {
+        polls++
+        return {
+          hash: keccak256(toHex(1_000 * chain.fork + chain.head)),
+          number: toHex(chain.head),
+        }
       },
-      eth_newFilter: () => '0x1',
-      eth_uninstallFilter: () => true,
+      eth_getLogs: ([{ fromBlock, toBlock }]: [{ fromBlock: Hex; toBlock: Hex }]) => {
+        asked.push(`${Number(fromBlock)}-${Number(toBlock)}`)
+        return chain.logs.filter(
+          ({ blockNumber }) =>
+            Number(blockNumber) >= Number(fromBlock) && Number(blockNumber) <= Number(toBlock),
+        )
+      },
     })
+    return { asked, client, polls: () => polls }
+  }
+
+  test('behavior: history first, then what is new', async () => {
+    const chain = { fork: 0, head: 100, logs: [3, 50].map((n) => logOf(topics(n), data, n)) }
+    const { asked, client } = nodeOf(chain)
+    const windows: number[] = []
+    const onFinal = ({ window }: { window: number }) => windows.push(window)
+    const unwatch = watchEpochs(client, { fromBlock: 1n, network, onFinal })
+    await vi.waitFor(() => expect(windows).toEqual([3, 50]))
+    chain.logs.push(logOf(topics(101), data, 101))
+    chain.head = 101
+    await vi.waitFor(() => expect(windows).toEqual([3, 50, 101]))
+    unwatch()
+    expect(asked).toEqual(['1-100', '36-101'])
+  })
+
+  test('behavior: without a first block, only what is new', async () => {
+    const chain = { fork: 0, head: 100, logs: [logOf(topics(99), data, 99)] }
+    const { client, polls } = nodeOf(chain)
     const onFinal = vi.fn()
     const unwatch = watchEpochs(client, { network, onFinal })
-    await vi.waitFor(() => expect(polled).toBeGreaterThan(3))
+    await vi.waitFor(() => expect(polls()).toBeGreaterThan(1))
+    chain.logs.push(logOf(topics(102), data, 102))
+    chain.head = 102
+    await vi.waitFor(() => expect(onFinal).toHaveBeenCalledTimes(1))
     unwatch()
-    expect(onFinal).toHaveBeenCalledTimes(1)
-    expect(onFinal).toHaveBeenCalledWith({ ledgerTotal: 5n, window: 12 })
+    expect(onFinal).toHaveBeenCalledWith({ ledgerTotal: 5n, window: 102 })
+  })
+
+  test('behavior: a reorganisation', async () => {
+    const chain = { fork: 0, head: 9, logs: [7, 8].map((n) => logOf(topics(n), data, n)) }
+    const { client } = nodeOf(chain)
+    const windows: number[] = []
+    const onFinal = ({ window }: { window: number }) => windows.push(window)
+    const unwatch = watchEpochs(client, { fromBlock: 0n, network, onFinal })
+    await vi.waitFor(() => expect(windows).toEqual([7, 8]))
+    // The last event is in another block now, of the same number.
+    const moved = logOf(topics(8), data, 8, 1)
+    chain.logs.splice(1, 1, moved, logOf(topics(9), data, 9, 1))
+    chain.fork = 1
+    await vi.waitFor(() => expect(windows).toEqual([7, 8, 8, 9]))
+    unwatch()
+  })
+
+  test('error: a callback that throws', async () => {
+    const chain = { fork: 0, head: 9, logs: [7, 8].map((n) => logOf(topics(n), data, n)) }
+    const onFinal = vi.fn().mockImplementationOnce(() => {
+      throw new Error('not today')
+    })
+    const onError = vi.fn()
+    const unwatch = watchEpochs(nodeOf(chain).client, { fromBlock: 0n, network, onError, onFinal })
+    await vi.waitFor(() => expect(onFinal).toHaveBeenCalledTimes(2))
+    unwatch()
+    expect(onError).toHaveBeenCalledTimes(1)
+    expect(onError.mock.calls[0]![0].message).toContain('not today')
+  })
+})
+
+describe('readMembers', () => {
+  const device = `0x${'cc'.repeat(20)}` as const
+  const joined = iMembershipAbi.find((item) => item.type === 'event' && item.name === 'Joined')
+  const registered = getAbiItem({ abi: iDeviceRegistryAbi, name: 'Registered' })
+
+  test('error: a key that is not the device’s', async () => {
+    const log = (event: AbiEvent, indexed: Hex[], values: unknown[]) =>
+      logOf(
+        [encodeEventTopics({ abi: [event] })[0], ...indexed],
+        encodeAbiParameters(
+          event.inputs.filter(({ indexed }) => !indexed),
+          values,
+        ),
+        7,
+      )
+    const member = { assurance: 0, joinedAt: 5, slot: 0, suspendedAt: 0 }
+    const client = clientOf({
+      eth_blockNumber: () => toHex(9),
+      eth_call: ([{ data }]: [{ data: Hex }]) =>
+        data.startsWith(toFunctionSelector('function ownerOf(uint256)'))
+          ? encodeAbiParameters([{ type: 'address' }], [account])
+          : encodeFunctionResult({ abi: iMembershipAbi, functionName: 'member', result: member }),
+      eth_getLogs: ([{ topics }]: [{ topics: Hex[] }]) => {
+        const [topic] = topics
+        if (topic === encodeEventTopics({ abi: [joined as AbiEvent] })[0])
+          return [log(joined as AbiEvent, [pad(device)], [0, 0])]
+        if (topic === encodeEventTopics({ abi: [registered] })[0])
+          return [log(registered, [pad(device), zeroHash], [0, keccak256('0x01'), zeroHash])]
+        return []
+      },
+    })
+    const members = readMembers(client, {
+      network: { membership: settlement, registry: settlement },
+    })
+    await expect(members).rejects.toThrow('the RPC endpoint is not honest')
   })
 })
 
@@ -185,7 +293,8 @@ describe('writeContract', () => {
   test('error: another transaction in its place', async () => {
     const { client } = nodeOf({ gas: 80_000n, mined: other })
     const error = await finalizeEpochs(client, { network }).catch((error) => error)
-    expect(error).toBeInstanceOf(ContractError)
+    expect(error).toBeInstanceOf(TransactionRejectedError)
+    expect(error.kind).toBe('transport')
     expect(error.hash).toBe(sent)
     expect(error.message).toContain(`the account sent ${other} in its place`)
   })

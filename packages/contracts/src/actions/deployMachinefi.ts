@@ -1,4 +1,4 @@
-import { type Address, encodeDeployData, type Hex } from 'viem'
+import { type Address, encodeDeployData, type Hex, zeroAddress } from 'viem'
 import { networkFactoryAbi } from '../abis/networkFactoryAbi.js'
 import type { Deployment } from '../addresses.js'
 import { averageMetricBytecode } from '../bytecode/averageMetricBytecode.js'
@@ -6,6 +6,7 @@ import { countMetricBytecode } from '../bytecode/countMetricBytecode.js'
 import { coverageMetricBytecode } from '../bytecode/coverageMetricBytecode.js'
 import { deployedP256VerifierBytecode } from '../bytecode/deployedP256VerifierBytecode.js'
 import { deviceRegistryBytecode } from '../bytecode/deviceRegistryBytecode.js'
+import { distanceMetricBytecode } from '../bytecode/distanceMetricBytecode.js'
 import { networkFactoryBytecode } from '../bytecode/networkFactoryBytecode.js'
 import { sumMetricBytecode } from '../bytecode/sumMetricBytecode.js'
 import { thresholdPolicyBytecode } from '../bytecode/thresholdPolicyBytecode.js'
@@ -36,10 +37,11 @@ export async function deployMachinefi(
     count: await deploy('CountMetric', countMetricBytecode),
     average: await deploy('AverageMetric', averageMetricBytecode),
     coverage: await deploy('CoverageMetric', coverageMetricBytecode),
+    distance: await deploy('DistanceMetric', distanceMetricBytecode),
   }
   const policy = await deploy('ThresholdPolicy', thresholdPolicyBytecode)
   const p256Verifier = await deploy('DeployedP256Verifier', deployedP256VerifierBytecode)
-  return { registry, factory, metrics, policy, p256Verifier }
+  return { registry, factory, metrics, policy, p256Verifier, disputes: zeroAddress }
 }
 
 export declare namespace deployMachinefi {

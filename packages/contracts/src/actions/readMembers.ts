@@ -7,7 +7,7 @@ import { type BlockRange, readEvents } from '../chain/readEvents.js'
 import type { AnyClient } from '../chain/writeContract.js'
 import { NotFoundOnChainError } from '../errors.js'
 import type { Network } from '../Network.js'
-import { algorithms } from '../Registration.js'
+import { algorithms, toDeviceAddress } from '../Registration.js'
 
 /** A device in a network. Times in Unix seconds. */
 export type Member = {
@@ -27,7 +27,10 @@ export type Member = {
 /**
  * Reads the members that joined, or were suspended, in a range of blocks: all
  * of them by default, what is new if the range begins behind the last call's.
- * By slot. Everything but the slot is as it is now.
+ * By slot. Everything but the slot is as it is now; a key is checked against
+ * its device's address.
+ *
+ * @throws {NotFoundOnChainError} if a registration is not in the range of blocks, or false.
  */
 export async function readMembers(
   client: AnyClient,
@@ -95,13 +98,13 @@ async function readMember(
   const key = keys.get(device)
   const algorithm = algorithms[key?.algorithm ?? -1]
   if (!key || !algorithm) throw new NotFoundOnChainError(`The registration of ${device}`)
-  return {
-    device,
-    ...member,
-    publicKey: concat([key.x, key.y]),
-    algorithm,
-    owner,
+  if (toDeviceAddress(key) !== device) {
+    throw new NotFoundOnChainError(`The registration of ${device}`, [
+      'The event of this device has the key of another: the RPC endpoint is not honest.',
+    ])
   }
+  const publicKey = concat([key.x, key.y])
+  return { device, ...member, publicKey, algorithm, owner }
 }
 
 const events = {

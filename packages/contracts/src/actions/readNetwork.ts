@@ -26,21 +26,20 @@ export async function readNetwork(
   if (serial === 0n || serial > count) {
     throw new NotFoundOnChainError(`Network ${parameters.id ?? serial}`, [`Factory: ${factory}`])
   }
-  const [chainId, registry, { membership, settlement, token }] = await Promise.all([
+  const [chainId, registry, { disputes, membership, settlement, token }] = await Promise.all([
     client.chain?.id ?? getChainId(client),
     readContract(client, { ...at, functionName: 'registry' }),
     readContract(client, { ...at, functionName: 'network', args: [serial] }),
   ])
   const of = { abi: iSettlementAbi, address: settlement } as const
-  const [disputes, windowSeconds, firstWindow] = await Promise.all([
-    readContract(client, { ...of, functionName: 'disputes' }),
+  const [windowSeconds, firstWindow] = await Promise.all([
     readContract(client, { ...of, functionName: 'windowSeconds' }),
     readContract(client, { ...of, functionName: 'firstWindow' }),
   ])
   const id = toNetworkId({ chainId, factory, serial })
   return {
-    ...{ id, chainId, factory, serial, registry, settlement, membership, token },
-    ...{ disputes, windowSeconds, firstWindow },
+    ...{ id, chainId, factory, serial, registry, settlement, membership, disputes, token },
+    ...{ windowSeconds, firstWindow },
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Address, Hex } from 'viem'
-import { estimateGas, sendTransaction } from 'viem/actions'
+import { estimateGas } from 'viem/actions'
 import { AccountMissingError, ContractError, toContractError } from '../errors.js'
 import { gasLimit } from './gasLimit.js'
+import { sendTransaction } from './sendTransaction.js'
 import { toLowerCase } from './toLowerCase.js'
 import { waitForReceipt } from './waitForReceipt.js'
 import type { AnyClient, WriteOptions, WriteResult } from './writeContract.js'
@@ -17,14 +18,14 @@ export async function deployContract(
   if (!account) throw new AccountMissingError(functionName)
   try {
     const gas = await estimateGas(client, { account, data: call.data })
-    const sent = await sendTransaction(client, {
-      account,
-      chain: client.chain ?? null,
-      data: call.data,
-      gas: gasLimit(gas),
-    } as Parameters<typeof sendTransaction>[1])
-    onHash?.(sent)
-    const receipt = await waitForReceipt(client, { confirmations, functionName, hash: sent })
+    const receipt = await sendTransaction(
+      client,
+      { account, data: call.data, gas: gasLimit(gas) },
+      (hash) => {
+        onHash?.(hash)
+        return waitForReceipt(client, { confirmations, functionName, hash })
+      },
+    )
     const { contractAddress, transactionHash: hash } = receipt
     if (receipt.status === 'reverted' || !contractAddress) {
       throw new ContractError({ functionName, hash, reason: 'mined, but reverted' })

@@ -12,11 +12,7 @@ export type BlockRange = {
   toBlock?: bigint | undefined
 }
 
-/**
- * Events of a contract in a range of blocks, oldest first, addresses in lower case. Public nodes limit
- * the range of one call, each in its own way: one that is refused is halved,
- * and grows again after it has worked.
- */
+/** Events of a contract in a range of blocks, oldest first, addresses in lower case. */
 export async function readEvents<const event extends AbiEvent>(
   client: AnyClient,
   parameters: BlockRange & {
@@ -26,27 +22,43 @@ export async function readEvents<const event extends AbiEvent>(
     args?: Record<string, unknown> | undefined
   },
 ): Promise<GetLogsReturnType<event, [event], true, bigint, bigint>> {
-  const { address, args, event, fromBlock = 0n } = parameters
-  const call = { address, functionName: event.name }
+  const { event, ...rest } = parameters
+  return (await readLogs(client, { ...rest, event }, event.name)) as never
+}
+
+/** Like {@link readEvents}, of any of several events. */
+export async function readEventsOf<const events extends readonly AbiEvent[]>(
+  client: AnyClient,
+  parameters: BlockRange & { address: Address; events: events },
+): Promise<GetLogsReturnType<undefined, events, true, bigint, bigint>> {
+  const { events } = parameters
+  return (await readLogs(client, parameters, events.map(({ name }) => name).join(', '))) as never
+}
+
+/**
+ * Public nodes limit the range of one call, each in its own way: one that is
+ * refused is halved, and grows again after it has worked.
+ */
+async function readLogs(
+  client: AnyClient,
+  parameters: BlockRange & { address: Address } & (
+      | { event: AbiEvent }
+      | { events: readonly AbiEvent[] }
+    ),
+  functionName: string,
+): Promise<unknown[]> {
+  const { address, fromBlock = 0n, ...filter } = parameters
   const logs: unknown[] = []
   try {
-    const toBlock = parameters.toBlock ?? (await getBlockNumber(client, { cacheTime: 0 }))
+    const toBlock = filter.toBlock ?? (await getBlockNumber(client, { cacheTime: 0 }))
     let from = fromBlock
     let length = toBlock - fromBlock + 1n
     while (from <= toBlock) {
       const last = from + length - 1n
       const to = last < toBlock ? last : toBlock
       try {
-        logs.push(
-          ...(await getLogs(client, {
-            address,
-            args,
-            event,
-            fromBlock: from,
-            strict: true,
-            toBlock: to,
-          } as never)),
-        )
+        const request = { ...filter, address, fromBlock: from, strict: true, toBlock: to }
+        logs.push(...(await getLogs(client, request as never)))
         from = to + 1n
         length *= 2n
       } catch (error) {
@@ -55,7 +67,7 @@ export async function readEvents<const event extends AbiEvent>(
       }
     }
   } catch (error) {
-    throw toContractError(error, call)
+    throw toContractError(error, { address, functionName })
   }
-  return toLowerCase(logs) as never
+  return toLowerCase(logs)
 }

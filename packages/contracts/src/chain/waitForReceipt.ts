@@ -1,12 +1,13 @@
 import type { Address, Hash, TransactionReceipt } from 'viem'
 import { waitForTransactionReceipt } from 'viem/actions'
-import { ContractError } from '../errors.js'
+import { ContractError, TransactionRejectedError } from '../errors.js'
 import type { AnyClient } from './writeContract.js'
 
 /**
  * Waits until a transaction is mined, or one with the same content and another fee.
  *
- * @throws {ContractError} if the account sent something else in its place.
+ * @throws {TransactionRejectedError} if another transaction of the account took its place.
+ * @throws {ContractError} if the account cancelled it.
  */
 export async function waitForReceipt(
   client: AnyClient,
@@ -18,15 +19,16 @@ export async function waitForReceipt(
   },
 ): Promise<TransactionReceipt> {
   const { address, confirmations, functionName, hash } = options
-  let replaced = false
+  let replaced: 'cancelled' | 'replaced' | undefined
   const receipt = await waitForTransactionReceipt(client, {
     confirmations,
     hash,
     onReplaced: ({ reason }) => {
-      replaced = reason !== 'repriced'
+      replaced = reason === 'repriced' ? undefined : reason
     },
   })
   if (!replaced) return receipt
   const reason = `never mined: the account sent ${receipt.transactionHash} in its place`
+  if (replaced === 'replaced') throw new TransactionRejectedError(functionName, reason, { hash })
   throw new ContractError({ address, functionName, hash, reason })
 }

@@ -1,20 +1,23 @@
-import type {
-  Abi,
-  Account,
-  Address,
-  Chain,
-  Client,
-  ContractFunctionArgs,
-  ContractFunctionName,
-  ContractFunctionReturnType,
-  Hash,
-  SimulateContractParameters,
-  TransactionReceipt,
-  Transport,
+import {
+  type Abi,
+  type Account,
+  type Address,
+  type Chain,
+  type Client,
+  type ContractFunctionArgs,
+  type ContractFunctionName,
+  type ContractFunctionReturnType,
+  type EncodeFunctionDataParameters,
+  encodeFunctionData,
+  type Hash,
+  type SimulateContractParameters,
+  type TransactionReceipt,
+  type Transport,
 } from 'viem'
-import { estimateContractGas, simulateContract, writeContract as write } from 'viem/actions'
+import { estimateContractGas, simulateContract } from 'viem/actions'
 import { AccountMissingError, ContractError, toContractError } from '../errors.js'
 import { gasLimit } from './gasLimit.js'
+import { sendTransaction } from './sendTransaction.js'
 import { waitForReceipt } from './waitForReceipt.js'
 
 /** Any viem client: actions take what they need from it. */
@@ -34,7 +37,8 @@ export type WriteOptions = {
 export type WriteResult = { hash: Hash; receipt: TransactionReceipt }
 
 /**
- * Simulates, estimates, sends, and waits until the transaction is mined.
+ * Simulates, estimates, sends, and waits until the transaction is mined. Several at once are fine,
+ * as long as they do not depend on each other.
  *
  * The gas limit is the estimate and a quarter: what a call costs depends on
  * what was mined before it (a slot that is written for the first time, an epoch
@@ -67,18 +71,15 @@ export async function writeContract<
     const request = { ...call, account } as unknown as SimulateContractParameters
     const { result } = await simulateContract(client, request)
     const estimate = await estimateContractGas(client, request as never)
-    const sent = await write(client, {
-      ...request,
-      chain: client.chain ?? null,
-      gas: gasLimit(estimate),
-    } as Parameters<typeof write>[1])
-    onHash?.(sent)
-    const receipt = await waitForReceipt(client, {
-      address,
-      confirmations,
-      functionName,
-      hash: sent,
-    })
+    const data = encodeFunctionData(call as unknown as EncodeFunctionDataParameters)
+    const receipt = await sendTransaction(
+      client,
+      { account, data, gas: gasLimit(estimate), to: address, value: call.value },
+      (hash) => {
+        onHash?.(hash)
+        return waitForReceipt(client, { address, confirmations, functionName, hash })
+      },
+    )
     const hash = receipt.transactionHash
     if (receipt.status === 'reverted') {
       const reason = 'mined, but reverted: the chain changed after the simulation'
