@@ -223,8 +223,11 @@ function define(context: Context): Command {
     .option('--tick <duration>', 'tick of the schema’s clock', '1s')
     .option('--window <duration>', 'length of a window', '1d')
     .option('--grace <duration>', 'time for late data after a window', '1h')
-    .option('--challenge, --challenge-window <duration>', 'time to challenge an epoch', '7d')
-    .option('--response, --response-time <duration>', 'time to answer a challenge', '1d')
+    .option('--challenge-window <duration>', 'time to challenge an epoch', '7d')
+    .option('--response-time <duration>', 'time to answer a challenge', '1d')
+    // Their names before there were challenges.
+    .addOption(new Option('--challenge <duration>').hideHelp())
+    .addOption(new Option('--response <duration>').hideHelp())
     .option('--min-bond <coins>', 'least bond of an operator, in the chain’s coin', '1')
     .option('--challenge-bond <coins>', 'least bond of a challenge', '0.1')
     .option('--attested', 'nobody can challenge: the operator’s word is all there is')
@@ -357,7 +360,7 @@ function define(context: Context): Command {
     [
       'carry',
       '<slot> [device]',
-      'a device’s earnings up to the window before, and with it (no device: no member has the slot)',
+      'what a device had earned before a window, and after it; without a device: that nobody has the slot',
       'carry 2026-11-21 0 did:io:0x…',
     ],
     [

@@ -2,6 +2,11 @@ import { encodeBatch, encodeHeader, encodeProtected } from '@machinefi/telemetry
 import { describe, expect, test } from 'vitest'
 import { runCli } from './runCli.js'
 
+const create = (...options: string[]) => [
+  ...['network', 'create', '--out', 'x', '--name', 'x', '--symbol', 'x'],
+  ...options,
+]
+
 const commands = [
   '',
   'demo',
@@ -16,6 +21,17 @@ const commands = [
   'replay',
   'node start',
   'network create',
+  'network show',
+  'challenge',
+  'challenge list',
+  'challenge show',
+  'challenge open',
+  'challenge open step',
+  'challenge open carry',
+  'challenge open reveal',
+  'challenge uphold',
+  'challenge refund',
+  'challenge withdraw',
   'epoch list',
   'epoch show',
   'claim show',
@@ -44,6 +60,18 @@ describe('error', () => {
     [['demo', '--metric', 'median(steps)'], 2],
     [['demo', '--metric', 'steps'], 2],
     [['demo', '--metric', 'coverage(10)'], 2],
+    [['demo', '--metric', 'distance(latitude,longitude,10)'], 2],
+    [['dev', '--schema', 'x:lat:6,y:lon', '--metric', 'distance(x,y,10)'], 2],
+    [['challenge', 'show', '0x12'], 2],
+    [['challenge', 'open', 'step', '2026-11-21', '0', 'last'], 2],
+    [['challenge', 'open', 'carry', '2026-11-21', '0', 'bob'], 2],
+    [['challenge', 'open', 'reveal', '2026-11-21', '33', '0'], 2],
+    [['challenge', 'open', 'step', '2026-11-21', '0', '0', '--bond', 'much'], 2],
+    [['challenge', 'list', '--rpc', 'http://127.0.0.1:1'], 4],
+    [['network', 'show', '--rpc', 'http://127.0.0.1:1'], 4],
+    [create('--challenge-bond', '0'), 2],
+    [create('--min-bond', '1 ether'), 2],
+    [create('--response-time', '1.5h'), 2],
     [['device', 'show', 'did:io:0x12', '--node', 'http://127.0.0.1:1'], 2],
     [['device', 'show', `did:io:0x${'12'.repeat(20)}`, '--node', 'http://127.0.0.1:1'], 4],
     [['epoch', 'list', '--node', 'http://127.0.0.1:1'], 4],

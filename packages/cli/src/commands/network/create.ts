@@ -19,6 +19,7 @@ type Options = {
   account?: string
   attested?: boolean
   cap: string
+  challenge?: string
   challengeBond: string
   challengeWindow: string
   coverage: string
@@ -31,6 +32,7 @@ type Options = {
   operator?: string
   out: string
   rate: string
+  response?: string
   responseTime: string
   retention: string
   rpc: string
@@ -49,18 +51,17 @@ export async function createMachineNetwork(options: Options, context: Context): 
   const metric = parseMetric(options.metric, schema)
   const integer = (name: 'cap' | 'coverage' | 'rate' | 'threshold') =>
     BigInt(parseInteger(`--${name}`, options[name]))
-  const seconds = (
-    name: 'challengeWindow' | 'grace' | 'responseTime' | 'retention' | 'takeover' | 'window',
-  ) => parseSeconds(options[name])
+  const seconds = (name: 'grace' | 'retention' | 'takeover' | 'window') =>
+    parseSeconds(options[name])
   const policy = { cap: integer('cap'), rate: integer('rate'), threshold: integer('threshold') }
   const coverage = integer('coverage')
   const challengeBond = parseCoins('--challenge-bond', options.challengeBond)
   const minBond = parseCoins('--min-bond', options.minBond)
   const windowSeconds = seconds('window')
   const times = {
-    challengeWindow: seconds('challengeWindow'),
+    challengeWindow: parseSeconds(options.challenge ?? options.challengeWindow),
     grace: seconds('grace'),
-    responseTime: seconds('responseTime'),
+    responseTime: parseSeconds(options.response ?? options.responseTime),
     retention: seconds('retention'),
     takeoverDelay: seconds('takeover'),
   }
