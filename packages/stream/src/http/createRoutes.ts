@@ -64,6 +64,18 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     return epoch
   }
 
+  /** Of an epoch that this node can prove: one of its own log. */
+  const ownEpochOf = (call: Call, open: OpenNetwork): StoredEpoch => {
+    const epoch = epochOf(call, open)
+    const { operator } = epoch.posted!
+    if (operator !== open.chain.operator)
+      throw new ProblemError(
+        'not-found',
+        `Window ${epoch.window} was posted by ${operator}: that operator's node has its evidence.`,
+      )
+    return epoch
+  }
+
   const claimOf = async (call: Call, open: OpenNetwork, epoch: StoredEpoch): Promise<Claim> => {
     const { device } = await deviceOf(call, open)
     const claim = epochs.claim(open.state.number, epoch, device)
@@ -202,6 +214,37 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 200
         const seq = parseInteger(call.query, 'seq') ?? 0
         return reply(readRecords(open, number, { from, limit, seq, to }))
+      },
+    },
+    {
+      method: 'GET',
+      path: `${device}/batches`,
+      summary:
+        'Batches of a device that overlap [from, to) by their header, in order of seq: where and when they came into the log',
+      query: {
+        from: { description: 'Time in ms, or ISO 8601' },
+        to: { description: 'Time in ms, or ISO 8601' },
+        seq: { description: 'First seq; pass `next` of the answer before', integer: true },
+        limit: { description: 'Most batches looked at, 1 to 1000', integer: true },
+      },
+      returns: [json],
+      problems: notDevice,
+      async handle(call) {
+        const open = networkOf(call)
+        const { number } = await deviceOf(call, open)
+        const from = parseTime(call.query, 'from') ?? 0
+        const to = parseTime(call.query, 'to') ?? Number.MAX_SAFE_INTEGER
+        const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 1000
+        const seq = parseInteger(call.query, 'seq') ?? 0
+        const fromIndex = store.firstArrivedSince(open.state.number, from - greatestSkewMs)
+        const stored = store.ofDevice(open.state.number, number, seq, fromIndex, limit)
+        const batches = stored.flatMap((entry) => {
+          const { arrived, id, index, late } = entry
+          const { count, schema, seq, span, start } = joinBatch(entry, null).header
+          if (start >= to || start + span < from) return []
+          return [{ seq, index, id: toHex(id), schema, start, span, count, arrived, late }]
+        })
+        return reply({ batches, next: stored.length === limit ? stored.at(-1)!.seq + 1 : null })
       },
     },
     {
@@ -464,7 +507,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         return {
           status: 200,
           type: 'application/cbor',
-          stream: bundler.epoch(open, epochOf(call, open)),
+          stream: bundler.epoch(open, ownEpochOf(call, open)),
         }
       },
     },
@@ -476,7 +519,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
-        const stored = epochOf(call, open)
+        const stored = ownEpochOf(call, open)
         const body = bundler.claim(open, stored, await claimOf(call, open, stored))
         return { status: 200, type: 'application/cbor', body }
       },
@@ -719,7 +762,7 @@ function showEpoch(epoch: StoredEpoch, open: OpenNetwork) {
     ...showWindow(window, open),
     ...rest,
     policy: { threshold, rate, cap },
-    logs: epoch.size === 0 ? [] : [{ shard: 0, size: epoch.size, root: epoch.logRoot }],
+    void: window >= (open.status.nextWindow ?? window + 1),
     ...posted,
   }
 }
