@@ -67,7 +67,8 @@ export function compile(names) {
   const contracts = []
   for (const [source, named] of Object.entries(output.contracts)) {
     const name = basename(source, '.sol')
-    if (!source.startsWith('solidity/') || !named[name]) continue
+    // Not what is imported from npm.
+    if (source.startsWith('@') || !named[name]) continue
     const { abi, evm } = named[name]
     if (Object.keys(evm.bytecode.linkReferences).length > 0) {
       throw new Error(`${name} needs linking`)
