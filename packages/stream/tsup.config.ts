@@ -1,3 +1,6 @@
 import { definePackage } from '../../tsup.config'
 
-export default definePackage({ entry: ['src/index.ts'], platform: 'node' })
+export default definePackage({
+  entry: { index: 'src/index.ts', audit: 'src/audit/index.ts' },
+  platform: 'node',
+})

@@ -1,0 +1,187 @@
+import {
+  type AnyClient,
+  type Deployment,
+  type Epoch,
+  type EpochStatus,
+  type Network,
+  readEpochStatus,
+  readEpochs,
+  readOperator,
+  toContractError,
+} from '@machinefi/contracts'
+import { iSettlementAbi } from '@machinefi/contracts/abis'
+import { fromHex, type Hex } from '@machinefi/core'
+import type { EpochEvidence } from '@machinefi/proof'
+import { zeroAddress } from 'viem'
+import { toAccount } from 'viem/accounts'
+import { readContract } from 'viem/actions'
+import type { ChainConfig, ChainMember } from '../chain/chain.js'
+import { openChain } from '../chain/openChain.js'
+
+/**
+ * What an auditor knows of a network: all of it from the chain, nothing from a
+ * node. Read up to the head, and further with every `refresh`.
+ */
+export async function openAuditChain(
+  client: AnyClient,
+  options: openAuditChain.Options,
+): Promise<AuditChain> {
+  const { confirmations, deployment, fromBlock = 0n, network } = options
+  const chain = openChain(client, {
+    // It never posts.
+    account: toAccount(zeroAddress),
+    confirmations,
+    deployment,
+    fromBlock,
+    network,
+  })
+  const members = new Map<string, ChainMember>()
+  const epochs = new Map<Hex, AuditedEpoch>()
+  const logKeys = new Map<string, Uint8Array>()
+  const configs = new Map<number, ChainConfig>()
+  let cursor = Number(fromBlock) - 1
+  let head = { block: 0, time: 0 }
+
+  async function refresh() {
+    const { block, time } = await chain.head()
+    if (block > cursor) {
+      for (const member of await chain.members(cursor + 1, block))
+        members.set(keyOf(member.device), member)
+      // What a short reorganisation took back comes again in another block.
+      const from = BigInt(Math.max(Number(fromBlock), cursor + 1 - reorganised))
+      for (const { status, ...epoch } of await readEpochs(client, {
+        fromBlock: from,
+        network,
+        toBlock: BigInt(block),
+      }))
+        epochs.set(epoch.epochHash, toAudited(epoch, status))
+      cursor = block
+    }
+    for (const epoch of epochs.values()) if (epoch.status === 'pending') await update(epoch)
+    head = { block, time }
+  }
+
+  /** What became of an epoch that was pending. */
+  async function update(epoch: AuditedEpoch) {
+    const { challengeEndsAt, epochHash } = await readLatest(epoch.window)
+    // Not the latest any more: void, or taken back by a reorganisation.
+    if (epochHash !== epoch.epochHash) epoch.status = 'void'
+    else {
+      epoch.challengeEndsAt = Number(challengeEndsAt) * 1000
+      epoch.status = await readEpochStatus(client, { network, ...epoch })
+    }
+  }
+
+  async function readLatest(window: number) {
+    try {
+      return await readContract(client, {
+        abi: iSettlementAbi,
+        address: network.settlement,
+        functionName: 'epoch',
+        args: [window],
+      })
+    } catch (error) {
+      throw toContractError(error, { address: network.settlement, functionName: 'epoch' })
+    }
+  }
+
+  await refresh()
+  return {
+    genesisHash: chain.genesisHash,
+    refresh,
+    get block() {
+      return head.block
+    },
+    get time() {
+      return head.time
+    },
+    members: () => [...members.values()].sort((a, b) => a.slot - b.slot),
+    keyOf: (device) => members.get(keyOf(device))?.publicKey,
+    async config(window) {
+      const known = configs.get(window)
+      if (known) return known
+      const config = await chain.config(window)
+      // The rules of a window that has begun never change.
+      if (head.time >= window * network.windowSeconds * 1000) configs.set(window, config)
+      return config
+    },
+    epochs: () => [...epochs.values()].sort((a, b) => a.window - b.window || a.attempt - b.attempt),
+    epoch: (hash) => epochs.get(hash),
+    async logKeyOf(operator) {
+      const known = logKeys.get(operator)
+      if (known) return known
+      const { logKey } = await readOperator(client, { fromBlock, network, operator })
+      if (!logKey) return undefined
+      const key = fromHex(logKey)
+      logKeys.set(operator, key)
+      return key
+    },
+    async evidence(epoch) {
+      const { bytes } = await this.config(epoch.window)
+      const { logs, memberCount, parentHash } = epoch
+      return { config: bytes, logs, memberCount, parentHash: fromHex(parentHash) }
+    },
+  }
+}
+
+export declare namespace openAuditChain {
+  type Options = {
+    confirmations?: number | undefined
+    deployment: Pick<Deployment, 'metrics' | 'policy'>
+    /** The block the network was created in, or one before. @default 0n */
+    fromBlock?: bigint | undefined
+    network: Network
+  }
+}
+
+export type AuditChain = {
+  genesisHash(): Promise<Hex>
+  /** Reads what is new: members, epochs, and what became of those that were not final. */
+  refresh(): Promise<void>
+  /** Last block that was read. */
+  readonly block: number
+  /** Its time, ms. */
+  readonly time: number
+  /** By slot. */
+  members(): ChainMember[]
+  /** A member's key, X‖Y. */
+  keyOf(device: Uint8Array): Uint8Array | undefined
+  config(window: number): Promise<ChainConfig>
+  /** All that was ever posted, voided attempts included, by window and attempt. */
+  epochs(): AuditedEpoch[]
+  epoch(hash: Hex): AuditedEpoch | undefined
+  /** The log key of an operator, X‖Y; undefined if it never bonded. */
+  logKeyOf(operator: Hex): Promise<Uint8Array | undefined>
+  /** What the hash of an epoch is made of. */
+  evidence(epoch: AuditedEpoch): Promise<EpochEvidence>
+}
+
+/** An epoch as it was posted. */
+export type AuditedEpoch = Omit<Epoch, 'challengeEndsAt' | 'ledgerRoot' | 'logs' | 'operator'> & {
+  /** As posted, ms; answered reveals can move it. */
+  challengeEndsAt: number
+  ledgerRoot: Uint8Array
+  logs: { root: Uint8Array; shard: number; size: number }[]
+  operator: Hex
+  status: EpochStatus
+}
+
+function toAudited(epoch: Epoch, status: EpochStatus): AuditedEpoch {
+  return {
+    ...epoch,
+    challengeEndsAt: epoch.challengeEndsAt * 1000,
+    ledgerRoot: fromHex(epoch.ledgerRoot),
+    logs: epoch.logs.map(({ root, shard, size }) => ({
+      root: fromHex(root),
+      shard,
+      size: Number(size),
+    })),
+    status,
+  }
+}
+
+const keyOf = (device: Uint8Array) =>
+  Buffer.from(device.buffer, device.byteOffset, device.length).toString('latin1')
+
+/** Blocks that are read again. */
+const reorganised = 32

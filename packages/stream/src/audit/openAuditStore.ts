@@ -1,0 +1,402 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Hex, toHex } from '@machinefi/core'
+import { DataDirectoryError } from '../errors.js'
+import {
+  closeDatabase,
+  type Database,
+  isBusy,
+  openDatabase,
+  prepareInsert,
+  transaction,
+} from '../store/openDatabase.js'
+import { syncDirectory } from '../store/openRowFiles.js'
+
+/**
+ * Opens an auditor's data directory, for this process alone.
+ *
+ * One SQLite file, as the node has: an auditor writes in bulk, so that a row
+ * costs a tenth of the signature that is checked for it; and after a crash at
+ * any point the file has whole transactions and nothing else, which files of
+ * one's own would have to be taught.
+ *
+ * @param options.identity what the directory belongs to: written when it is new, compared later.
+ * @throws {DataDirectoryError} another process holds it, or it belongs to another chain or network.
+ */
+export function openAuditStore(options: openAuditStore.Options): AuditStore {
+  const { directory, identity } = options
+  mkdirSync(directory, { recursive: true })
+  const path = join(directory, 'audit.db')
+  const db = (() => {
+    try {
+      return openDatabase(path)
+    } catch (error) {
+      throw isBusy(error)
+        ? new DataDirectoryError('Another process uses this data directory.', {
+            kind: 'input',
+            metaMessages: [`Directory: ${directory}`],
+          })
+        : new DataDirectoryError('The database of the auditor cannot be opened.', {
+            cause: error,
+            metaMessages: [`File: ${path}`],
+          })
+    }
+  })()
+  try {
+    db.exec(tables)
+    syncDirectory(directory)
+    claim()
+  } catch (error) {
+    closeDatabase(db)
+    throw error
+  }
+
+  function claim() {
+    const held = new Map(
+      db.prepare('SELECT name, value FROM meta').raw().all([]) as [string, string][],
+    )
+    transaction(db, () => {
+      for (const [name, value] of Object.entries({ ...identity, version: '1' })) {
+        const before = held.get(name)
+        if (before === undefined) db.prepare('INSERT INTO meta VALUES (?, ?)').run([name, value])
+        else if (before !== value)
+          throw new DataDirectoryError(`The data directory belongs to another ${name}.`, {
+            kind: 'input',
+            metaMessages: [`Directory: ${directory}`, `It holds: ${before}`, `Asked for: ${value}`],
+          })
+      }
+    })
+  }
+
+  const insertBatches = prepareInsert(db, 'batches', 9)
+  // No statement is used by both `get` and `all`: libsql does not reset one after `all`.
+  const query = {
+    batch: db.prepare('SELECT bytes, signed FROM batches WHERE key = ?').raw(),
+    overlapping: db
+      .prepare(
+        `SELECT key, device, signed FROM batches INDEXED BY batches_by_end
+         WHERE end >= ? AND start < ? AND schema = ? AND key >= ? AND key < ? ORDER BY key`,
+      )
+      .raw(),
+    equivocations: db
+      .prepare(
+        `SELECT a.key, b.key FROM batches AS a JOIN batches AS b
+         ON b.device = a.device AND b.seq = a.seq AND b.key <> a.key
+         WHERE a.key >= ? AND a.key < ? AND a.id <> b.id ORDER BY a.key LIMIT ?`,
+      )
+      .raw(),
+    sign: db.prepare('UPDATE batches SET signed = ? WHERE key = ?'),
+    has: db.prepare('SELECT 1 FROM batches WHERE key = ?').raw(),
+  }
+
+  return {
+    log(operator, shard) {
+      const found = () =>
+        db
+          .prepare('SELECT number, size, root, copied FROM logs WHERE operator = ? AND shard = ?')
+          .raw()
+          .get([operator, shard]) as [number, number, Uint8Array, number] | undefined
+      if (!found())
+        db.prepare(
+          'INSERT INTO logs (operator, shard, size, root, copied) VALUES (?, ?, 0, ?, 0)',
+        ).run([operator, shard, new Uint8Array(0)])
+      const [number, size, root, copied] = found()!
+      return { copied, number, operator, root, shard, size }
+    },
+    ids(log, size) {
+      const ids = new Uint8Array(32 * size)
+      let at = 0
+      for (const [bytes] of db
+        .prepare('SELECT ids FROM entries WHERE log = ? AND first < ? ORDER BY first')
+        .raw()
+        .all([log, size]) as [Uint8Array][]) {
+        ids.set(bytes.subarray(0, ids.length - at), at)
+        at += bytes.length
+      }
+      if (at < ids.length)
+        throw new DataDirectoryError(`The copy of the log has ${at / 32} of ${size} entries.`)
+      return ids
+    },
+    appendIds(log, first, ids, root) {
+      transaction(db, () => {
+        db.prepare('INSERT INTO entries VALUES (?, ?, ?)').run([log, first, ids])
+        db.prepare('UPDATE logs SET size = ?, root = ? WHERE number = ?').run([
+          first + ids.length / 32,
+          root,
+          log,
+        ])
+      })
+    },
+    putBatches(log, copied, batches, holes) {
+      transaction(db, () => {
+        insertBatches(batches.length, (i, values, at) => {
+          const batch = batches[i]!
+          values[at] = log * span + batch.index
+          values[at + 1] = batch.device
+          values[at + 2] = batch.seq
+          values[at + 3] = batch.start
+          values[at + 4] = batch.end
+          values[at + 5] = batch.schema
+          values[at + 6] = batch.signed === undefined ? null : Number(batch.signed)
+          values[at + 7] = batch.id
+          values[at + 8] = batch.bytes
+        })
+        const put = db.prepare('INSERT OR IGNORE INTO holes VALUES (?)')
+        for (const index of holes) put.run([log * span + index])
+        db.prepare('UPDATE logs SET copied = max(copied, ?) WHERE number = ?').run([copied, log])
+      })
+    },
+    fill(log, batch) {
+      const key = log * span + batch.index
+      transaction(db, () => {
+        db.prepare('INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run([
+          ...[key, batch.device, batch.seq, batch.start, batch.end, batch.schema],
+          ...[batch.signed === undefined ? null : Number(batch.signed), batch.id, batch.bytes],
+        ])
+        db.prepare('DELETE FROM holes WHERE key = ?').run([key])
+      })
+    },
+    holes: (log, size) =>
+      (
+        db
+          .prepare('SELECT key FROM holes WHERE key >= ? AND key < ? ORDER BY key')
+          .raw()
+          .all([log * span, log * span + size]) as [number][]
+      ).map(([key]) => key % span),
+    has: (log, index) => query.has.get([log * span + index]) !== undefined,
+    batch(log, index) {
+      const row = query.batch.get([log * span + index]) as [Uint8Array, number | null] | undefined
+      return row && { bytes: row[0], signed: row[1] === null ? undefined : row[1] === 1 }
+    },
+    overlapping(log, size, schema, window) {
+      const values = [window.start, window.end, schema, log * span, log * span + size]
+      return (query.overlapping.all(values) as [number, Uint8Array, number | null][]).map(
+        ([key, device, signed]) => ({
+          device,
+          index: key % span,
+          signed: signed === null ? undefined : signed === 1,
+        }),
+      )
+    },
+    setSigned(log, index, signed) {
+      query.sign.run([Number(signed), log * span + index])
+    },
+    equivocations: (log, from, to, limit) =>
+      (
+        query.equivocations.all([log * span + from, log * span + to, limit]) as [number, number][]
+      ).map((pair) =>
+        pair.map((key) => ({ index: key % span, log: Math.floor(key / span) })),
+      ) as Place[][],
+
+    putCheckpoints(log, checkpoints) {
+      const put = db.prepare(
+        `INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?) ON CONFLICT (log, size, root) DO UPDATE
+         SET time = excluded.time, bytes = excluded.bytes WHERE excluded.time < time`,
+      )
+      transaction(db, () => {
+        for (const { bytes, root, size, time } of checkpoints)
+          put.run([log, size, root, time, bytes])
+      })
+    },
+    checkpoints: (log, fromSize, limit) =>
+      (
+        db
+          .prepare(
+            `SELECT size, root, time, bytes FROM checkpoints WHERE log = ? AND size >= ?
+             ORDER BY size, root LIMIT ?`,
+          )
+          .raw()
+          .all([log, fromSize, limit]) as CheckpointRow[]
+      ).map(toCheckpoint),
+    earliestAbove(log, size) {
+      const row = db
+        .prepare(
+          `SELECT size, root, time, bytes FROM checkpoints WHERE log = ? AND size > ?
+           ORDER BY time, size LIMIT 1`,
+        )
+        .raw()
+        .get([log, size]) as CheckpointRow | undefined
+      return row && toCheckpoint(row)
+    },
+
+    ledger(window, root) {
+      const row = db
+        .prepare('SELECT entries FROM ledgers WHERE window = ? AND root = ?')
+        .raw()
+        .get([window, root]) as [Uint8Array] | undefined
+      return row?.[0]
+    },
+    putLedger(window, root, entries) {
+      db.prepare('INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?)').run([window, root, entries])
+    },
+    dropLedgers(before) {
+      db.prepare('DELETE FROM ledgers WHERE window < ?').run([before])
+    },
+
+    putChallenge({ id, ...challenge }) {
+      db.prepare('INSERT OR REPLACE INTO challenges VALUES (?, ?)').run([
+        id,
+        JSON.stringify(challenge, (_, item) => (typeof item === 'bigint' ? `${item}n` : item)),
+      ])
+    },
+    challenges: () =>
+      (db.prepare('SELECT id, challenge FROM challenges').raw().all([]) as [Hex, string][]).map(
+        ([id, text]) => ({
+          id,
+          ...JSON.parse(text, (_, item) =>
+            typeof item === 'string' && /^\d+n$/.test(item) ? BigInt(item.slice(0, -1)) : item,
+          ),
+        }),
+      ),
+    dropChallenge(id) {
+      db.prepare('DELETE FROM challenges WHERE id = ?').run([id])
+    },
+    close: () => closeDatabase(db),
+  }
+}
+
+export declare namespace openAuditStore {
+  type Options = {
+    directory: string
+    /** Names and values that must never change for a directory: genesis hash, network. */
+    identity: Readonly<Record<string, string>>
+  }
+  type ErrorType = DataDirectoryError
+}
+
+/** An auditor's own copy of what operators promised. All calls are synchronous, all writes durable when they return. */
+export type AuditStore = {
+  /** The copy of one log; an empty one at first. */
+  log(operator: Uint8Array, shard: number): StoredLog
+  /** The first `size` entries, 32 bytes each. @throws {DataDirectoryError} */
+  ids(log: number, size: number): Uint8Array
+  /** Appends entries that a signed head covers, with the root of all up to them. */
+  appendIds(log: number, first: number, ids: Uint8Array, root: Uint8Array): void
+  /** Keeps batches; everything below `copied` was asked for, and `holes` were not given. */
+  putBatches(
+    log: number,
+    copied: number,
+    batches: readonly CopiedBatch[],
+    holes: readonly number[],
+  ): void
+  /** Keeps a batch that was missing, or one with its rows in the place of one without. */
+  fill(log: number, batch: CopiedBatch): void
+  /** Indexes below `size` of which the batch is not known. */
+  holes(log: number, size: number): number[]
+  has(log: number, index: number): boolean
+  batch(log: number, index: number): { bytes: Uint8Array; signed: boolean | undefined } | undefined
+  /** Batches of a schema among the first `size` entries whose header overlaps a window. */
+  overlapping(
+    log: number,
+    size: number,
+    schema: number,
+    window: { start: number; end: number },
+  ): { device: Uint8Array; index: number; signed: boolean | undefined }[]
+  setSigned(log: number, index: number, signed: boolean): void
+  /** Pairs of different batches by one device with one seq, of which the first is in [from, to) of a log. */
+  equivocations(log: number, from: number, to: number, limit: number): Place[][]
+
+  /** Keeps heads; of several with one size and root the one dated first. */
+  putCheckpoints(log: number, checkpoints: readonly KeptCheckpoint[]): void
+  /** Heads in order of size. */
+  checkpoints(log: number, fromSize: number, limit: number): KeptCheckpoint[]
+  /** Of the heads larger than a size the one that is dated first. */
+  earliestAbove(log: number, size: number): KeptCheckpoint | undefined
+
+  /** What was kept of a ledger with a root. */
+  ledger(window: number, root: Uint8Array): Uint8Array | undefined
+  putLedger(window: number, root: Uint8Array, entries: Uint8Array): void
+  /** Forgets the ledgers of earlier windows. */
+  dropLedgers(before: number): void
+
+  putChallenge(challenge: KeptChallenge): void
+  challenges(): KeptChallenge[]
+  dropChallenge(id: Hex): void
+
+  close(): void
+}
+
+export type StoredLog = {
+  number: number
+  operator: Uint8Array
+  shard: number
+  /** Entries that are kept, all of them below a signed head. */
+  size: number
+  /** Their root; empty where there are none. */
+  root: Uint8Array
+  /** Entries whose batches were asked for. */
+  copied: number
+}
+
+export type CopiedBatch = {
+  index: number
+  id: Uint8Array
+  device: Uint8Array
+  seq: number
+  start: number
+  /** Time of the last row. */
+  end: number
+  /** Schema id. */
+  schema: number
+  /** Whether the device signed it; undefined while its key is not known. */
+  signed: boolean | undefined
+  /** The signed batch. */
+  bytes: Uint8Array
+}
+
+/** Where a batch is. */
+export type Place = { index: number; log: number }
+
+export type KeptCheckpoint = { size: number; root: Uint8Array; time: number; bytes: Uint8Array }
+
+/** A challenge that this auditor opened, or is about to. */
+export type KeptChallenge = {
+  id: Hex
+  window: number
+  attempt: number
+  /** What it points at, in words. */
+  text: string
+  /** Wei. */
+  bond: bigint
+  /** The transaction, once it was sent. */
+  hash: Hex | undefined
+}
+
+type CheckpointRow = [number, Uint8Array, number, Uint8Array]
+
+/** Keys are log × span + index, so that one integer orders everything. */
+const span = 2 ** 40
+
+const toCheckpoint = ([size, root, time, bytes]: CheckpointRow): KeptCheckpoint => ({
+  bytes,
+  root,
+  size,
+  time,
+})
+
+const tables = `
+  CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS logs (
+    number INTEGER PRIMARY KEY, operator BLOB NOT NULL, shard INTEGER NOT NULL,
+    size INTEGER NOT NULL, root BLOB NOT NULL, copied INTEGER NOT NULL, UNIQUE (operator, shard)
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS entries (
+    log INTEGER NOT NULL, first INTEGER NOT NULL, ids BLOB NOT NULL, PRIMARY KEY (log, first)
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS batches (
+    key INTEGER PRIMARY KEY, device BLOB NOT NULL, seq INTEGER NOT NULL, start INTEGER NOT NULL,
+    end INTEGER NOT NULL, schema INTEGER NOT NULL, signed INTEGER, id BLOB NOT NULL,
+    bytes BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS batches_by_end ON batches (end, start, schema, device, signed);
+  CREATE INDEX IF NOT EXISTS batches_by_seq ON batches (device, seq);
+  CREATE TABLE IF NOT EXISTS holes (key INTEGER PRIMARY KEY) STRICT;
+  CREATE TABLE IF NOT EXISTS checkpoints (
+    log INTEGER NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL, time INTEGER NOT NULL,
+    bytes BLOB NOT NULL, PRIMARY KEY (log, size, root)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS ledgers (
+    window INTEGER NOT NULL, root BLOB NOT NULL, entries BLOB NOT NULL, PRIMARY KEY (window, root)
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS challenges (id TEXT PRIMARY KEY, challenge TEXT NOT NULL) STRICT;
+`

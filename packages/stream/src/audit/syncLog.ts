@@ -1,0 +1,317 @@
+import { setImmediate } from 'node:timers/promises'
+import { equalBytes, sha256 } from '@machinefi/core'
+import { verifySignatureSync } from '@machinefi/core/node'
+import { decodeCheckpoint, verifyCheckpoint } from '@machinefi/proof'
+import {
+  BatchError,
+  decodeBatch,
+  encodeBatch,
+  readBatch,
+  type SignedBatch,
+  sigStructure,
+} from '@machinefi/telemetry'
+import { type NodeReader, NodeRefusedError } from './createNodeReader.js'
+import type { AuditStore, CopiedBatch, KeptCheckpoint } from './openAuditStore.js'
+import type { LogCopy } from './openLogCopy.js'
+
+/**
+ * Brings the copy of a log up to the head that its node shows: the head's
+ * signature, then the entries, which must have its root, then the batches,
+ * which must have the entries' ids, then every head signed meanwhile, which
+ * must be on the way. What a node says counts for nothing but that.
+ *
+ * The next batches are on their way while the last ones are verified.
+ */
+export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
+  const { copy, keyOf, logKey, network, onProgress, reader, signal, store } = options
+  const report: SyncReport = { batches: 0, contradiction: false, problems: [], size: copy.size }
+  let bulk = true
+  const about = { network, operator: copy.operator, publicKey: logKey }
+
+  try {
+    const head = await readHead()
+    if (head) {
+      await extend(head)
+      await copyBatches()
+      await fillHoles()
+    }
+    await readCheckpoints()
+  } catch (error) {
+    if (!(error instanceof NodeRefusedError)) throw error
+    signal?.throwIfAborted()
+    report.problems.push(error.shortMessage)
+  }
+  report.size = copy.size
+  return report
+
+  /** The latest head, if it is one of this log. */
+  async function readHead(): Promise<KeptCheckpoint | undefined> {
+    let bytes: Uint8Array
+    try {
+      bytes = await reader.read('/log/checkpoint', { maxBytes: maxCheckpointBytes, signal })
+    } catch (error) {
+      if ((error as NodeRefusedError).status === 404) return undefined
+      throw error
+    }
+    const head = await verifyHead(bytes)
+    if (!head) report.problems.push('The head that the node shows is not one of this log.')
+    return head
+  }
+
+  async function verifyHead(bytes: Uint8Array): Promise<KeptCheckpoint | undefined> {
+    const verdict = await verifyCheckpoint(bytes, about)
+    if (!verdict.ok || verdict.checkpoint.shard !== copy.shard) return undefined
+    const { root, size, time } = verdict.checkpoint
+    return { bytes, root, size, time }
+  }
+
+  /** Reads the entries up to a head. */
+  async function extend(head: KeptCheckpoint) {
+    if (head.size > maxEntries) {
+      report.problems.push(`A log of ${head.size} entries is more than an auditor keeps.`)
+      return
+    }
+    const { log } = copy
+    if (head.size > copy.size) {
+      for (let from = copy.size; from < head.size; ) {
+        const path = `/log/entries?from=${from}&to=${head.size}`
+        const ids = await reader.read(path, { maxBytes: maxIdBytes, signal }).catch((error) => {
+          copy.reject()
+          throw error
+        })
+        const usable = Math.min(ids.length - (ids.length % 32), 32 * (head.size - from))
+        if (usable === 0) break
+        copy.propose(ids.subarray(0, usable))
+        from += usable / 32
+      }
+      if (log.size === head.size && equalBytes(log.root(), head.root)) copy.accept()
+      else copy.reject()
+    }
+    keep([head])
+    if (head.size > copy.size) {
+      report.contradiction ||= copy.size > 0
+      report.problems.push('The entries that the node shows do not lead to the head it signed.')
+    }
+  }
+
+  /** Keeps heads whose signature was verified, or that agree with the copy. */
+  function keep(heads: readonly KeptCheckpoint[]) {
+    store.putCheckpoints(copy.number, heads)
+    for (const { root, size } of heads)
+      if (size <= copy.size && !equalBytes(root, copy.log.root(size))) report.contradiction = true
+  }
+
+  /** Every head from a size on, in pages. */
+  async function readCheckpoints() {
+    for (let from = options.headsFrom ?? 1; ; ) {
+      const path = `/log/checkpoints?from=${from}&limit=${pageHeads}`
+      const page = await reader.read(path, { maxBytes: pageHeads * maxCheckpointBytes, signal })
+      const parts = splitCheckpoints(page)
+      const kept: KeptCheckpoint[] = []
+      let last = from - 1
+      for (const bytes of parts) {
+        let head: KeptCheckpoint
+        try {
+          const { root, shard, size, time } = decodeCheckpoint(bytes)
+          if (shard !== copy.shard || size < from) continue
+          head = { bytes: bytes.slice(), root: root.slice(), size, time }
+        } catch {
+          continue
+        }
+        last = Math.max(last, head.size)
+        const known = head.size <= copy.size && equalBytes(copy.log.root(head.size), head.root)
+        // What agrees with the copy proves nothing against anyone, and is verified if it is needed.
+        if (known || (await verifyHead(head.bytes))) kept.push(head)
+      }
+      keep(kept)
+      if (parts.length < pageHeads || last < from) return
+      from = last + 1
+      await setImmediate()
+      signal?.throwIfAborted()
+    }
+  }
+
+  /** Asks for the batches of all entries that were not asked for yet. */
+  async function copyBatches() {
+    let missing = 0
+    let next = copy.copied < copy.size ? readPage(copy.copied) : undefined
+    while (next) {
+      const from = copy.copied
+      const page = await next
+      const to = from + page.length
+      // The next page is on its way while this one is verified. It is waited for when its turn comes.
+      next = to < copy.size ? readPage(to) : undefined
+      next?.catch(() => {})
+      const copied: CopiedBatch[] = []
+      const holes: number[] = []
+      const ids = copy.log.ids(from, to)
+      for (const [i, batch] of page.entries()) {
+        const id = ids.subarray(32 * i, 32 * i + 32)
+        const found = batch && copyBatch(batch, { id, index: from + i, keyOf, network })
+        if (found) copied.push(found)
+        else holes.push(from + i)
+        missing = found ? 0 : missing + 1
+        if (i % slice === slice - 1) {
+          await setImmediate()
+          signal?.throwIfAborted()
+        }
+      }
+      if (missing >= maxMissing) {
+        report.problems.push('The node does not give the batches of its log.')
+        return
+      }
+      copy.put(to, copied, holes)
+      report.batches += copied.length
+      onProgress?.(to, copy.size)
+    }
+  }
+
+  /** Batches from an index on, at least one of them; undefined in the place of what nobody can read. */
+  async function readPage(from: number): Promise<(SignedBatch | undefined)[]> {
+    if (bulk)
+      try {
+        const path = `/log/batches?from=${from}&to=${copy.size}`
+        const bytes = await reader.read(path, { maxBytes: maxPageBytes, signal })
+        const { batches, whole } = splitBatches(bytes, copy.size - from)
+        return whole ? batches : [...batches, await readSingle(from + batches.length)]
+      } catch (error) {
+        const { status } = error as NodeRefusedError
+        if (status === undefined || status >= 500) throw error
+        // A node that has no such path gives them one by one.
+        bulk = false
+      }
+    const count = Math.min(singles, copy.size - from)
+    return Promise.all(Array.from({ length: count }, (_, i) => readSingle(from + i)))
+  }
+
+  async function readSingle(index: number): Promise<SignedBatch | undefined> {
+    try {
+      return decodeBatch(
+        await reader.read(`/log/batches/${index}`, { maxBytes: maxBatchBytes, signal }),
+      )
+    } catch (error) {
+      if (error instanceof NodeRefusedError || error instanceof BatchError) return undefined
+      throw error
+    }
+  }
+
+  /** Asks once more for some of what was not given. */
+  async function fillHoles() {
+    const holes = copy.holes(copy.copied).slice(0, maxMissing)
+    for (const index of holes) {
+      const batch = await readSingle(index)
+      const id = copy.log.id(index)
+      const found = batch && copyBatch(batch, { id, index, keyOf, network })
+      if (!found) return
+      copy.fill(found)
+      report.batches++
+    }
+  }
+}
+
+/** What an auditor keeps of a batch; undefined if it is not the one of the entry. */
+export function copyBatch(batch: SignedBatch, options: copyBatch.Options): CopiedBatch | undefined {
+  const { id, index, keyOf, network } = options
+  const message = sigStructure(batch, network)
+  if (!equalBytes(sha256(message), id)) return undefined
+  const { algorithm, device, header, records, signature } = batch
+  const publicKey = keyOf(device)
+  // Rows that are not those of the header are as good as none.
+  const genuine = records === null || equalBytes(sha256(records), header.recordsHash)
+  return {
+    bytes: genuine ? batch.bytes : encodeBatch({ ...batch, records: null }),
+    device,
+    end: header.start + header.span,
+    id,
+    index,
+    schema: header.schema,
+    seq: header.seq,
+    signed: publicKey && verifySignatureSync({ algorithm, message, publicKey, signature }),
+    start: header.start,
+  }
+}
+
+export declare namespace copyBatch {
+  type Options = {
+    id: Uint8Array
+    index: number
+    keyOf: (device: Uint8Array) => Uint8Array | undefined
+    network: Uint8Array
+  }
+}
+
+export declare namespace syncLog {
+  type Options = {
+    copy: LogCopy
+    /** Heads of smaller sizes are not asked for again. @default 1 */
+    headsFrom?: number | undefined
+    /** A member's key, X‖Y. */
+    keyOf: (device: Uint8Array) => Uint8Array | undefined
+    /** Of the operator, X‖Y. */
+    logKey: Uint8Array
+    /** Network id, 32 bytes. */
+    network: Uint8Array
+    onProgress?: ((batches: number, of: number) => void) | undefined
+    reader: NodeReader
+    signal?: AbortSignal | undefined
+    store: AuditStore
+  }
+}
+
+export type SyncReport = {
+  /** Batches that were copied. */
+  batches: number
+  /** Whether the node showed a signed head that is not on the way of the copy. */
+  contradiction: boolean
+  /** What it did not do. */
+  problems: string[]
+  /** Entries of the copy. */
+  size: number
+}
+
+/** Reads batches from the front of a CBOR sequence, until one is not readable. */
+function splitBatches(page: Uint8Array, most: number): { batches: SignedBatch[]; whole: boolean } {
+  const batches: SignedBatch[] = []
+  for (let at = 0; at < page.length; ) {
+    if (batches.length === most) return { batches, whole: true }
+    try {
+      const { batch, end } = readBatch(page, at)
+      batches.push(batch)
+      at = end
+    } catch (error) {
+      if (error instanceof BatchError) return { batches, whole: false }
+      throw error
+    }
+  }
+  return { batches, whole: batches.length > 0 }
+}
+
+/** Cuts a CBOR sequence of checkpoints, as far as it is one. */
+function splitCheckpoints(page: Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = []
+  for (let at = 0; at + 4 < page.length; ) {
+    // 18([ header: bstr, {}, root: bstr 32, signature: bstr 64 ])
+    const long = page[at + 2] === 0x59
+    const length = long ? (page[at + 3]! << 8) | page[at + 4]! : page[at + 3]!
+    const end = at + (long ? 5 : 4) + length + 1 + 34 + 66
+    if (end > page.length) break
+    parts.push(page.subarray(at, end))
+    at = end
+  }
+  return parts
+}
+
+/** Signatures that are checked in one go. */
+const slice = 64
+/** In a row, until a node is left alone for now; and that are asked for again in one go. */
+const maxMissing = 64
+/** Asked for at once, of a node that gives them one by one. */
+const singles = 16
+const maxBatchBytes = 66_000
+/** An answer has 4 MiB at the most; the last batch may go beyond. */
+const maxPageBytes = 4 * 2 ** 20 + maxBatchBytes
+const maxIdBytes = 32 * 32_768
+const maxCheckpointBytes = 1024
+const pageHeads = 1000
+/** Beyond this the tree is not kept in memory. */
+const maxEntries = 2 ** 26
