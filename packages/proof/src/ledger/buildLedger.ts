@@ -1,4 +1,4 @@
-import { BaseError, concatBytes } from '@machinefi/core'
+import { BaseError, concatBytes, equalBytes } from '@machinefi/core'
 import { type Entry, nodeBytes, readSum, writeLeaf, writeNode } from './Entry.js'
 
 /**
@@ -64,10 +64,41 @@ export function buildLedger(
     return concatBytes(...path)
   }
 
+  function assertNode(height: number, index: number) {
+    const fits = Number.isInteger(height) && height >= 0 && height <= depth
+    if (!fits || !Number.isInteger(index) || index < 0 || index >= 2 ** (depth - height))
+      throw new LedgerNodeError(height, index, depth)
+  }
+
   return {
     depth,
     root: level.slice(0, 32),
     total: readSum(level, 0),
+    entry(slot) {
+      if (!Number.isInteger(slot) || slot < 0 || slot >= 2 ** depth)
+        throw new LedgerSlotError(slot, 1, depth)
+      return entries[slot] ?? null
+    },
+    slotOf(device) {
+      const slot = entries.findIndex((entry) => entry !== null && equalBytes(entry.device, device))
+      return slot === -1 ? null : slot
+    },
+    node(height, index) {
+      assertNode(height, index)
+      const found = node(height, index)
+      return { hash: found.slice(0, 32), sum: readSum(found, 0) }
+    },
+    nodeProof(height, index) {
+      assertNode(height, index)
+      const below = Math.min(revealedLevels, height)
+      const nodes = Array.from({ length: 2 ** below }, (_, i) =>
+        node(height - below, index * 2 ** below + i),
+      )
+      const path: Uint8Array[] = []
+      for (let l = height, position = index; l < depth; l++, position = Math.floor(position / 2))
+        path.push(node(l, position % 2 === 0 ? position + 1 : position - 1))
+      return { nodes: concatBytes(...nodes), siblings: concatBytes(...path) }
+    },
     proof: (slot) => ({ entry: entries[slot] ?? null, siblings: siblings(slot, 1), slot }),
     fleetProof(from, length) {
       const path = siblings(from, length)
@@ -90,6 +121,14 @@ export type Ledger = {
   readonly root: Uint8Array
   /** Sum at the root. */
   readonly total: bigint
+  /** What is in a slot. @throws {LedgerSlotError} */
+  entry(slot: number): Entry | null
+  /** The slot that has a device's entry, by looking at all of them; `null` where there is none. */
+  slotOf(device: Uint8Array): number | null
+  /** A node by its height, 0 for the leaves, and its place from the left. @throws {LedgerNodeError} */
+  node(height: number, index: number): LedgerNode
+  /** The nodes min(5, height) levels below a node, 48 bytes each from the left, and the path of the node from its height up. @throws {LedgerNodeError} */
+  nodeProof(height: number, index: number): { nodes: Uint8Array; siblings: Uint8Array }
   /** What is in a slot, and its path. @throws {LedgerSlotError} */
   proof(slot: number): { entry: Entry | null; siblings: Uint8Array; slot: number }
   /** What is in `count` adjacent slots, and the one path they share. @throws {LedgerSlotError} */
@@ -98,6 +137,25 @@ export type Ledger = {
     count: number,
   ): { entries: (Entry | null)[]; siblings: Uint8Array; slot: number }
 }
+
+/** A node of a ledger. */
+export type LedgerNode = {
+  /** 32 bytes. */
+  readonly hash: Uint8Array
+  /** All rewards below it. */
+  readonly sum: bigint
+}
+
+/** What is posted of a ledger. */
+export type LedgerHead = {
+  readonly depth: number
+  /** 32 bytes. */
+  readonly root: Uint8Array
+  readonly total: bigint
+}
+
+/** How many levels of a ledger one answer shows. */
+export const revealedLevels = 5
 
 /** The least depth with a slot for every member: 2^depth ≥ members. */
 export function ledgerDepth(members: number): number {
@@ -127,6 +185,15 @@ export class LedgerDepthError extends BaseError {
   override readonly name = 'LedgerDepthError'
   constructor(depth: number, entries: number) {
     super(`A ledger of depth ${depth} has no room for ${entries} entries.`, { kind: 'input' })
+  }
+}
+
+export class LedgerNodeError extends BaseError {
+  override readonly name = 'LedgerNodeError'
+  constructor(height: number, index: number, depth: number) {
+    super(`There is no node ${index} at height ${height} of a ledger of depth ${depth}.`, {
+      kind: 'input',
+    })
   }
 }
 

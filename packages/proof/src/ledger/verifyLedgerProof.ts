@@ -1,5 +1,5 @@
 import { equalBytes } from '@machinefi/core'
-import { maxDepth } from './buildLedger.js'
+import { type LedgerHead, maxDepth, revealedLevels } from './buildLedger.js'
 import { type Entry, InvalidEntryError, nodeBytes, readSum, writeLeaf, writeNode } from './Entry.js'
 
 /**
@@ -31,21 +31,73 @@ export declare namespace verifyLedgerProof {
  * throws: what is malformed is `false`.
  */
 export function verifyFleetProof(parameters: verifyFleetProof.Parameters): boolean {
-  const { depth, entries, proof, root, slot, total } = parameters
-  if (!Number.isInteger(depth) || depth < 0 || depth > maxDepth) return false
-  if (!Number.isInteger(slot) || slot < 0 || entries.length < 1) return false
-  if (slot + entries.length > 2 ** depth) return false
-
-  // Room for a sibling at each end.
-  let nodes = new Uint8Array(nodeBytes * (entries.length + 2))
+  const { entries, slot, ...rest } = parameters
+  const nodes = new Uint8Array(nodeBytes * entries.length)
   try {
-    for (const [i, entry] of entries.entries()) writeLeaf(entry, nodes, nodeBytes * (i + 1))
+    for (const [i, entry] of entries.entries()) writeLeaf(entry, nodes, nodeBytes * i)
   } catch (error) {
     if (error instanceof InvalidEntryError) return false
     throw error
   }
+  return verifyRun({ ...rest, from: slot, run: nodes })
+}
+
+export declare namespace verifyFleetProof {
+  type Parameters = Omit<verifyLedgerProof.Parameters, 'entry'> & {
+    /** What `slot` and the slots after it hold. */
+    entries: readonly (Entry | null)[]
+  }
+}
+
+/**
+ * Verifies nodes that were revealed below one of a ledger: that they, and the
+ * path of that node, lead to root and total. Never throws: what is malformed
+ * is `false`.
+ */
+export function verifyRevealed(parameters: verifyRevealed.Parameters): boolean {
+  const { depth, height, index, nodes, root, siblings, total } = parameters
+  if (!Number.isInteger(height) || height < 0 || !(height <= depth)) return false
+  const below = Math.min(revealedLevels, height)
+  if (!Number.isInteger(index) || nodes.length !== nodeBytes * 2 ** below) return false
+  // The leaves of a smaller tree, that which ends at their height.
+  const from = index * 2 ** below
+  return verifyRun({
+    depth: depth - height + below,
+    ...{ from, proof: siblings, root, run: nodes, total },
+  })
+}
+
+export declare namespace verifyRevealed {
+  type Parameters = LedgerHead & {
+    /** Of the node, 0 for the leaves. */
+    height: number
+    /** Place of the node from the left. */
+    index: number
+    /** Those min(5, height) levels below, from the left, 48 bytes each. */
+    nodes: Uint8Array
+    /** Of the node, from its height up, 48 bytes each. */
+    siblings: Uint8Array
+  }
+}
+
+/** Whether adjacent nodes lead to a root, all of them being leaves of a tree of this depth. */
+function verifyRun(parameters: {
+  depth: number
+  from: number
+  proof: Uint8Array
+  root: Uint8Array
+  run: Uint8Array
+  total: bigint
+}): boolean {
+  const { depth, from: slot, proof, root, run, total } = parameters
+  let count = run.length / nodeBytes
+  if (!Number.isInteger(depth) || depth < 0 || depth > maxDepth) return false
+  if (!Number.isInteger(slot) || slot < 0 || count < 1 || slot + count > 2 ** depth) return false
+
+  // Room for a sibling at each end.
+  let nodes = new Uint8Array(run.length + 2 * nodeBytes)
+  nodes.set(run, nodeBytes)
   let first = slot
-  let count = entries.length
   let used = 0
   for (let l = 0; l < depth; l++) {
     let from = 1
@@ -77,12 +129,5 @@ export function verifyFleetProof(parameters: verifyFleetProof.Parameters): boole
     nodes.set(proof.subarray(used, used + nodeBytes), nodeBytes * position)
     used += nodeBytes
     return true
-  }
-}
-
-export declare namespace verifyFleetProof {
-  type Parameters = Omit<verifyLedgerProof.Parameters, 'entry'> & {
-    /** What `slot` and the slots after it hold. */
-    entries: readonly (Entry | null)[]
   }
 }

@@ -6,6 +6,7 @@ import {
   type Schema,
 } from '@machinefi/telemetry'
 import { encodeWords } from '../abi/encodeWords.js'
+import { readInt } from '../abi/readWord.js'
 import { assertMetric, type Metric, rulesOf, type Window } from './Metric.js'
 
 /** What a metric knows after some batches of a window. All 0 at the start. */
@@ -82,6 +83,19 @@ export declare namespace finish {
 /** Encodes a state as `abi.encode(uint64 nextSeq, uint64 lastTime, words …)`: what trace leaves hash. */
 export function encodeState(state: State): Uint8Array {
   return encodeWords(state.nextSeq, state.lastTime, ...state.words)
+}
+
+/** Decodes what {@link encodeState} writes for a metric; `null` for anything else. */
+export function decodeState(bytes: Uint8Array, metric: Metric): State | null {
+  const { words: count } = rulesOf(metric)
+  if (bytes.length !== 32 * (2 + count)) return null
+  const [nextSeq, lastTime, ...words] = Array.from({ length: 2 + count }, (_, i) =>
+    readInt(bytes.subarray(32 * i, 32 * (i + 1))),
+  ) as [bigint, bigint, ...bigint[]]
+  const state = { nextSeq: Number(nextSeq), lastTime: Number(lastTime), words }
+  // One above the greatest seq is 2^53, the one integer above the safe ones that can be here.
+  const fits = (n: bigint, most: number) => n >= 0n && n <= BigInt(most)
+  return fits(nextSeq, 2 ** 53) && fits(lastTime, Number.MAX_SAFE_INTEGER) ? state : null
 }
 
 /**

@@ -25,7 +25,7 @@ export function buildTrace(parameters: buildTrace.Parameters): Trace {
     if (records === null) throw new MissingRecordsError(header.seq)
     state = fold({ batch: { header, records, rows }, metric, schema, state, window })
     states.push(state)
-    hashTraceLeaf({ id, seq: header.seq, state }, leaves, 32 * i)
+    hashTraceLeaf({ id, seq: header.seq, stateHash: hashState(state) }, leaves, 32 * i)
   }
   const levels = buildLevels(leaves)
   const assertStep = (i: number) => {
@@ -82,6 +82,15 @@ export type Trace = {
   proof(step: number): Uint8Array
 }
 
+/** A leaf of a trace, its state hashed: what a disputed trace is compared by. */
+export type TraceLeaf = {
+  /** Batch id, 32 bytes. */
+  readonly id: Uint8Array
+  readonly seq: number
+  /** keccak256 of the state, 32 bytes. */
+  readonly stateHash: Uint8Array
+}
+
 /** What a leaf of a trace commits to. */
 export type TraceStep = {
   /** Batch id, 32 bytes. */
@@ -91,13 +100,25 @@ export type TraceStep = {
   readonly state: State
 }
 
+/** keccak256 of a state, as trace leaves have it. */
+export function hashState(state: State): Uint8Array {
+  return keccak.hash(encodeState(state))
+}
+
+/** Root of the trace with these leaves. */
+export function traceRoot(leaves: readonly TraceLeaf[]): Uint8Array {
+  if (leaves.length === 0) return new Uint8Array(32)
+  const hashes = new Uint8Array(32 * leaves.length)
+  for (const [i, leaf] of leaves.entries()) hashTraceLeaf(leaf, hashes, 32 * i)
+  return (buildLevels(hashes).at(-1) as Uint8Array).slice()
+}
+
 /** Leaf hash: keccak(00 ‖ uint64 seq ‖ id ‖ keccak(state)), into `out` at an offset. */
 export function hashTraceLeaf(
-  { id, seq, state }: TraceStep,
+  { id, seq, stateHash }: TraceLeaf,
   out: Uint8Array,
   offset: number,
 ): void {
-  const stateHash = keccak.hash(encodeState(state))
   const { input } = keccak
   input[0] = 0
   for (let i = 8, rest = seq; i > 0; i--) {
