@@ -124,6 +124,8 @@ export async function startNode(
     const settler = createSettler({
       clock,
       epochs,
+      onError,
+      peers: (options.peers ?? []).map((peer) => new URL(peer)),
       onEpoch: onEpoch && (({ network }, epoch) => onEpoch({ network: network.id, ...epoch })),
       pipeline,
       store,
@@ -150,9 +152,13 @@ export async function startNode(
       if (closing) problems.push('The node is shutting down.')
       for (const [open, error] of failures) problems.push(`${open.network.id}: ${messageOf(error)}`)
       for (const open of all) {
+        const waiting = settler.waiting(open)
+        if (waiting) problems.push(`${open.network.id}: ${waiting}`)
+      }
+      for (const open of all) {
         const problem = chainProblem(open)
         if (problem) problems.push(`${open.network.id}: ${problem}`)
-        else if (!open.status.bonded)
+        else if (!open.status.operator?.logKey || open.status.operator.bond === 0n)
           problems.push(`${open.network.id}: The operator is not bonded: its receipts bind nobody.`)
       }
       return {
@@ -187,7 +193,7 @@ export async function startNode(
           formatMetrics({
             chainFailing: (open) => (chainProblem(open) ? 1 : 0),
             evidence: () => pipeline.stats.refused.get('equivocation') ?? 0,
-            failing: (open) => (failures.has(open) ? 1 : 0),
+            failing: (open) => (failures.has(open) || settler.waiting(open) ? 1 : 0),
             networks: all,
             pipeline,
           }),
@@ -297,6 +303,11 @@ export type NodeOptions = {
   /** Milliseconds since the Unix epoch. @default Date.now */
   clock?: (() => number) | undefined
   limits?: Partial<NodeLimits> | undefined
+  /**
+   * Other nodes of these networks, to be asked for ledgers that other operators posted. Nothing they
+   * say is believed without a proof. @default []
+   */
+  peers?: readonly (string | URL)[] | undefined
   /** Told of every epoch as it is posted. */
   onEpoch?: ((epoch: SettledEpoch) => void) | undefined
   /** Told of what went wrong in the background. */

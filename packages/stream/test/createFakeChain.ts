@@ -1,5 +1,12 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import { type Hex, keccak256, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import {
+  fromHex,
+  type Hex,
+  keccak256,
+  publicKeyToAddress,
+  type Signer,
+  toHex,
+} from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import {
   encodeConfig,
@@ -10,7 +17,7 @@ import {
   networkId,
 } from '@machinefi/proof'
 import { defineSchema, schemaHash, signBatch, toRow } from '@machinefi/telemetry'
-import type { Chain, ChainConfig, ChainMember, PostedEpoch } from '../src/chain/chain.js'
+import type { Chain, ChainConfig, ChainMember, PostedEpoch, Posting } from '../src/chain/chain.js'
 
 export const walker = defineSchema({ id: 1, tickMs: 1000, fields: { steps: { unit: 'count' } } })
 
@@ -25,6 +32,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     retentionMs = 30 * 86_400_000,
     challengeWindowMs = 3_600_000,
     maxRowsBytes = 4096,
+    takeoverDelayMs = 3_600_000,
     threshold = 100n,
   } = options
   const config = encodeConfig({
@@ -40,10 +48,10 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     grace: graceMs / 1000,
     challengeWindow: challengeWindowMs / 1000,
     responseTime: 3600,
-    takeoverDelay: 0,
+    takeoverDelay: takeoverDelayMs / 1000,
     retention: retentionMs / 1000,
     maxRowsBytes,
-    minBond: 0n,
+    minBond: 1n,
     coverage: 1n,
     challengeBond: 0n,
   })
@@ -51,6 +59,9 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
   const factory = new Uint8Array(20).fill(5)
   const members: (ChainMember & { block: number })[] = []
   const epochs = new Map<number, PostedEpoch>()
+  /** The latest attempts, void or not. */
+  const latest = new Map<number, PostedEpoch>()
+  const own: Hex = `0x${'0a'.repeat(20)}`
   const chain: FakeChain = {
     network: {
       id: toHex(networkId({ chainId: 31337, factory, serial })),
@@ -61,11 +72,18 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       settlement: zero,
       membership: zero,
       token: zero,
+      disputes: zero,
       windowSeconds: windowMs / 1000,
       firstWindow,
     },
-    operator: `0x${'0a'.repeat(20)}`,
-    bonded: undefined,
+    operator: own,
+    operators: new Map([[own, { bond: 10n ** 18n, listed: true, logKey: undefined }]]),
+    get bonded() {
+      return chain.operators.get(own)!.logKey
+    },
+    set bonded(logKey) {
+      chain.operators.get(own)!.logKey = logKey
+    },
     failing: undefined,
     callsLeft: Number.POSITIVE_INFINITY,
     block: 0,
@@ -91,7 +109,18 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       member.block = ++chain.block
     },
     genesisHash: async () => genesis,
-    logKey: () => answer(chain.bonded),
+    operatorState: () => readOperator(own),
+    as(operator, logKey) {
+      chain.operators.set(operator, { bond: 10n ** 18n, listed: true, logKey })
+      return Object.assign(Object.create(chain) as FakeChain, {
+        operator,
+        operatorState: () => readOperator(operator),
+        post: (posting: Posting) => post(operator, posting),
+      })
+    },
+    void(window) {
+      for (const later of [...epochs.keys()]) if (later >= window) epochs.delete(later)
+    },
     head: () => answer({ block: chain.block, time: chain.time }),
     members: (from, to) =>
       answer(
@@ -110,60 +139,77 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
         threshold,
         rate: 1n,
         cap: 10n ** 24n,
-        operator: chain.operator,
+        operator: own,
         graceMs,
         challengeWindowMs,
         responseTimeMs: 3_600_000,
+        takeoverDelayMs,
         retentionMs,
         maxRowsBytes,
+        minBond: 1n,
       } satisfies ChainConfig),
-    progress: () => {
-      let nextFinalWindow = firstWindow
-      while (
-        (epochs.get(nextFinalWindow)?.challengeEndsAt ?? Number.POSITIVE_INFINITY) <= chain.time
-      )
-        nextFinalWindow++
-      return answer({ nextWindow: firstWindow + epochs.size, nextFinalWindow })
+    nextWindow: () => answer(firstWindow + epochs.size),
+    nextFinalWindow: () => {
+      let next = firstWindow
+      while ((epochs.get(next)?.challengeEndsAt ?? Number.POSITIVE_INFINITY) <= chain.time) next++
+      return answer(next)
     },
-    epoch: (window) => answer(epochs.get(window)),
-    async post(posting) {
-      await answer(undefined)
-      const { window } = posting
-      if (window !== firstWindow + epochs.size) throw new Error('WindowOutOfOrder')
-      if (chain.time < (window + 1) * windowMs + graceMs) throw new Error('WindowNotOver')
-      if (posting.parentHash !== (epochs.get(window - 1)?.epochHash ?? toHex(new Uint8Array(32))))
-        throw new Error('ParentMismatch')
-      if (2 ** posting.depth < members.length) throw new Error('InvalidDepth')
-      if (posting.ledgerTotal < (epochs.get(window - 1)?.ledgerTotal ?? 0n))
-        throw new Error('TotalDecreased')
-      const epoch = {
-        ...posting,
-        attempt: 1,
-        operator: chain.operator,
-        memberCount: members.length,
-        configHash: toHex(keccak256(config)),
-        challengeEndsAt: chain.time + challengeWindowMs,
-        transaction: toHex(randomBytes(32)),
-        block: ++chain.block,
-        gasUsed: 100_000n,
-      }
-      const posted = {
-        ...epoch,
-        epochHash: toHex(
-          epochHash({
-            ...epoch,
-            configHash: keccak256(config),
-            network: Buffer.from(chain.network.id.slice(2), 'hex'),
-            parentHash: Buffer.from(posting.parentHash.slice(2), 'hex'),
-            windowSeconds: chain.network.windowSeconds,
-          }),
-        ),
-      }
-      epochs.set(window, posted)
-      await answer(undefined)
-      return posted
+    latest: (window) => {
+      const { attempt, epochHash } = latest.get(window) ?? { attempt: 0, epochHash: noHash }
+      return answer({ attempt, epochHash })
     },
+    epoch: (window) => answer(latest.get(window)),
+    post: (posting) => post(own, posting),
   }
+
+  function readOperator(account: Hex) {
+    const posted = [...epochs.values()].findLast(({ operator }) => operator === account)
+    return answer({ ...chain.operators.get(account)!, posted: posted?.window })
+  }
+
+  async function post(operator: Hex, posting: Posting): Promise<PostedEpoch> {
+    await answer(undefined)
+    const { window } = posting
+    const { bond, listed } = chain.operators.get(operator)!
+    const due = (window + 1) * windowMs + graceMs + (operator === own ? 0 : takeoverDelayMs)
+    if (window !== firstWindow + epochs.size) throw new Error('WindowOutOfOrder')
+    if (chain.time < due) throw new Error('WindowNotOver')
+    if (!listed) throw new Error('NotListed')
+    if (bond < 1n) throw new Error('BondTooSmall')
+    if (posting.parentHash !== (epochs.get(window - 1)?.epochHash ?? noHash))
+      throw new Error('ParentMismatch')
+    if (2 ** posting.depth < members.length) throw new Error('InvalidDepth')
+    if (posting.ledgerTotal < (epochs.get(window - 1)?.ledgerTotal ?? 0n))
+      throw new Error('TotalDecreased')
+    const epoch = {
+      ...posting,
+      attempt: (latest.get(window)?.attempt ?? 0) + 1,
+      operator,
+      memberCount: members.length,
+      configHash: toHex(keccak256(config)),
+      challengeEndsAt: chain.time + challengeWindowMs,
+      transaction: toHex(randomBytes(32)),
+      block: ++chain.block,
+      gasUsed: 100_000n,
+    }
+    const posted = {
+      ...epoch,
+      epochHash: toHex(
+        epochHash({
+          ...epoch,
+          configHash: keccak256(config),
+          network: fromHex(chain.network.id),
+          parentHash: fromHex(posting.parentHash),
+          windowSeconds: chain.network.windowSeconds,
+        }),
+      ),
+    }
+    epochs.set(window, posted)
+    latest.set(window, posted)
+    await answer(undefined)
+    return posted
+  }
+
   async function answer<value>(value: value): Promise<value> {
     if (chain.callsLeft-- <= 0) throw new Error('The chain does not answer.')
     if (chain.failing) throw chain.failing
@@ -183,15 +229,22 @@ export declare namespace createFakeChain {
     retentionMs?: number
     challengeWindowMs?: number
     maxRowsBytes?: number
+    takeoverDelayMs?: number
     threshold?: bigint
   }
 }
 
 export type FakeChain = Chain & {
   network: import('@machinefi/contracts').Network
+  /** The named operator: the chain as it is sees it; others see it by `as`. */
   operator: Hex
-  /** Address of the operator's log key. */
+  operators: Map<Hex, { bond: bigint; listed: boolean; logKey: Hex | undefined }>
+  /** Address of the named operator's log key. */
   bonded: Hex | undefined
+  /** The same chain, seen and posted to by another operator that is listed and bonded. */
+  as(operator: Hex, logKey: Hex): FakeChain
+  /** Voids the epochs from a window on. */
+  void(window: number): void
   /** What every call rejects with. */
   failing: Error | undefined
   /** How many calls are answered before it falls silent. */
@@ -199,6 +252,7 @@ export type FakeChain = Chain & {
   block: number
   /** ms */
   time: number
+  /** Those that stand. */
   epochs: Map<number, PostedEpoch>
   join(signer: Signer, options?: { joinedAt?: number }): Uint8Array
   suspend(device: Uint8Array, suspendedAt: number): void
@@ -229,4 +283,5 @@ export function signSteps(options: {
   })
 }
 
+const noHash = toHex(new Uint8Array(32))
 const zero: Hex = `0x${'00'.repeat(20)}`

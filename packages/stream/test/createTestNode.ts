@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import { fromHex, type Hex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { type Node, type NodeOptions, startNode } from '../src/createNode.js'
 import type { Outcome } from '../src/ingest/createPipeline.js'
 import {
@@ -18,13 +18,15 @@ export const dayMs = 24 * hourMs
 
 /** A node on a chain in memory, in a directory of its own, that can be closed and opened again. */
 export async function createTestNode(options: createTestNode.Options = {}): Promise<TestNode> {
-  const { devices = 1, limits, ...rest } = options
+  const { devices = 1, limits, operator, peers, ...rest } = options
   const directory = mkdtempSync(join(tmpdir(), 'stream-'))
-  const chain = options.chain ?? createFakeChain(rest)
+  const logSigner = createSigner()
+  const logKey = toHex(publicKeyToAddress(logSigner.publicKey))
+  let chain = options.chain ?? createFakeChain(rest)
+  if (operator) chain = chain.as(operator, logKey)
+  else chain.bonded = logKey
   const signers = Array.from({ length: devices }, () => createSigner())
   for (const signer of signers) chain.join(signer)
-  const logSigner = createSigner()
-  chain.bonded = toHex(publicKeyToAddress(logSigner.publicKey))
   const errors: unknown[] = []
   const open = (changes: Changes = {}) =>
     startNode({
@@ -35,6 +37,7 @@ export async function createTestNode(options: createTestNode.Options = {}): Prom
       logSigner,
       networks: [{ ...chain.network, schemas: [walker] }],
       onError: (error) => errors.push(error),
+      ...(peers && { peers }),
       ...changes,
     })
   const test: TestNode = {
@@ -82,6 +85,9 @@ export declare namespace createTestNode {
   type Options = createFakeChain.Options & {
     chain?: FakeChain
     devices?: number
+    /** Another one than the named operator of `chain`. */
+    operator?: Hex
+    peers?: NodeOptions['peers']
     limits?: NodeOptions['limits']
   }
 }

@@ -10,20 +10,35 @@ export type Chain = {
   readonly operator: Hex
   /** Hash of block 0: what tells one chain from another with the same id. */
   genesisHash(): Promise<Hex>
-  /** Address of the log key that the operator is bonded with, if it ever was. */
-  logKey(): Promise<Hex | undefined>
+  /** What the settlement knows of the operator. */
+  operatorState(): Promise<OperatorState>
   head(): Promise<{ block: number; time: number }>
   /** Members whose state changed in blocks [from, to], as it was at the end of them. */
   members(from: number, to: number): Promise<ChainMember[]>
   memberCount(): Promise<number>
   /** The rules of a window. */
   config(window: number): Promise<ChainConfig>
-  /** The window to be posted next, and the first that is not final. */
-  progress(): Promise<{ nextWindow: number; nextFinalWindow: number }>
-  /** The latest attempt at a window, if there is one. */
+  /** The window to be posted next: the epochs of all before it stand. */
+  nextWindow(): Promise<number>
+  /** The first window that is not final. */
+  nextFinalWindow(): Promise<number>
+  /** The latest attempt at a window, whether it stands or is void; attempt 0 if there is none. */
+  latest(window: number): Promise<{ attempt: number; epochHash: Hex }>
+  /** The same as it was posted. */
   epoch(window: number): Promise<PostedEpoch | undefined>
   /** Resolves once the transaction is in a block. */
   post(posting: Posting): Promise<PostedEpoch>
+}
+
+export type OperatorState = {
+  /** Address of the log key that the operator is bonded with, if it ever was. */
+  logKey: Hex | undefined
+  /** wei */
+  bond: bigint
+  /** Whether it may post at all. */
+  listed: boolean
+  /** A window that it has posted, the last where that is known without asking for more. */
+  posted: number | undefined
 }
 
 export type ChainMember = {
@@ -54,8 +69,12 @@ export type ChainConfig = {
   graceMs: number
   challengeWindowMs: number
   responseTimeMs: number
+  /** How much longer than the named operator another one has to wait. */
+  takeoverDelayMs: number
   retentionMs: number
   maxRowsBytes: number
+  /** wei */
+  minBond: bigint
 }
 
 export type Posting = {

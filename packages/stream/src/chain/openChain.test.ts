@@ -24,6 +24,7 @@ const network: Network = {
   settlement: zeroAddress,
   membership: zeroAddress,
   token: zeroAddress,
+  disputes: zeroAddress,
   windowSeconds: 86_400,
   firstWindow: 1,
 }
@@ -31,6 +32,7 @@ const metrics = {
   average: zeroAddress,
   count: zeroAddress,
   coverage: zeroAddress,
+  distance: zeroAddress,
   sum: zeroAddress,
 }
 
@@ -53,12 +55,14 @@ test('error: the endpoint refuses, and its URL stays untold', async () => {
   const chain = await open(503)
   for (const call of [
     () => chain.genesisHash(),
-    () => chain.logKey(),
+    () => chain.operatorState(),
     () => chain.head(),
     () => chain.members(0, 1),
     () => chain.memberCount(),
     () => chain.config(1),
-    () => chain.progress(),
+    () => chain.nextWindow(),
+    () => chain.nextFinalWindow(),
+    () => chain.latest(1),
     () => chain.epoch(1),
   ]) {
     const error = await call().catch((error: unknown) => error)
@@ -71,5 +75,5 @@ test('error: the endpoint refuses, and its URL stays untold', async () => {
 test('options: timeoutMs', async () => {
   const chain = await open(undefined, { timeoutMs: 50 })
   await expect(chain.head()).rejects.toThrow('head: the chain did not answer.')
-  await expect(chain.progress()).rejects.toMatchObject({ kind: 'transport' })
+  await expect(chain.nextWindow()).rejects.toMatchObject({ kind: 'transport' })
 })

@@ -16,6 +16,9 @@ import { fromHex, type Hex, toHex } from '@machinefi/core'
 import { decodeMetricParams, decodePolicyParams, encodeConfig, type Metric } from '@machinefi/proof'
 import {
   type Account,
+  type ContractFunctionArgs,
+  type ContractFunctionName,
+  type ContractFunctionReturnType,
   createClient,
   custom,
   parseAbi,
@@ -25,7 +28,7 @@ import {
 } from 'viem'
 import { getBlock, getTransactionReceipt, readContract } from 'viem/actions'
 import { NodeConfigurationError } from '../errors.js'
-import type { Chain, PostedEpoch } from './chain.js'
+import type { Chain, ChainConfig, PostedEpoch } from './chain.js'
 
 /**
  * The contracts of one network, as the node sees them. Everything is read up to
@@ -39,6 +42,22 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
   const client = limitTime(given, timeoutMs)
   const account = options.account ?? client.account
   if (!account) throw new NodeConfigurationError('A node needs an account to post with.')
+
+  /** By hash: rules are read once, whichever windows they are for. */
+  const configs = new Map<Hex, ChainConfig>()
+
+  function read<
+    name extends ContractFunctionName<typeof iSettlementAbi, 'view'>,
+    const args extends ContractFunctionArgs<typeof iSettlementAbi, 'view', name>,
+  >(functionName: name, args: args) {
+    const call = { abi: iSettlementAbi, address: network.settlement, args, functionName }
+    return ask(
+      functionName,
+      readContract(client, call as never) as Promise<
+        ContractFunctionReturnType<typeof iSettlementAbi, 'view', name, args>
+      >,
+    )
+  }
 
   async function toPosted(epoch: Epoch, gasUsed: bigint): Promise<PostedEpoch> {
     return {
@@ -64,23 +83,59 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
     }
   }
 
+  function toChainConfig({ fromWindow: _, hash, ...config }: readConfig.ReturnType): ChainConfig {
+    const type = (Object.keys(deployment.metrics) as Metric['type'][]).find(
+      (name) => deployment.metrics[name].toLowerCase() === config.metric.toLowerCase(),
+    )
+    if (!type)
+      throw new NodeConfigurationError(`The node does not know the metric ${config.metric}.`)
+    if (config.policy.toLowerCase() !== deployment.policy.toLowerCase())
+      throw new NodeConfigurationError(`The node does not know the reward policy ${config.policy}.`)
+    const schema = Number(config.schema)
+    const schemaHash = fromHex(config.schemaHash)
+    const metricParams = fromHex(config.metricParams)
+    const policyParams = fromHex(config.policyParams)
+    return {
+      bytes: encodeConfig({
+        ...config,
+        metric: fromHex(config.metric),
+        metricParams,
+        operator: fromHex(config.operator),
+        policy: fromHex(config.policy),
+        policyParams,
+        schema,
+        schemaHash,
+      }),
+      hash,
+      schema,
+      schemaHash,
+      metric: decodeMetricParams(type, metricParams),
+      ...decodePolicyParams(policyParams),
+      operator: config.operator.toLowerCase() as Hex,
+      graceMs: config.grace * 1000,
+      challengeWindowMs: config.challengeWindow * 1000,
+      responseTimeMs: config.responseTime * 1000,
+      takeoverDelayMs: config.takeoverDelay * 1000,
+      retentionMs: config.retention * 1000,
+      maxRowsBytes: config.maxRowsBytes,
+      minBond: config.minBond,
+    }
+  }
+
   return {
     operator: account.address.toLowerCase() as Hex,
     async genesisHash() {
       const { hash } = await ask('genesisHash', getBlock(client, { blockNumber: 0n }))
       return hash
     },
-    async logKey() {
-      const { logKey } = await ask(
-        'logKey',
-        readContract(client, {
-          abi: iSettlementAbi,
-          address: network.settlement,
-          functionName: 'operator',
-          args: [account.address],
-        }),
-      )
-      return logKey === zeroAddress ? undefined : (logKey.toLowerCase() as Hex)
+    async operatorState() {
+      const { bond, listed, logKey, since, until } = await read('operator', [account.address])
+      return {
+        bond,
+        listed,
+        logKey: logKey === zeroAddress ? undefined : (logKey.toLowerCase() as Hex),
+        posted: Math.max(since, until) || undefined,
+      }
     },
     async head() {
       const latest = await ask('head', getBlock(client, { blockTag: 'latest' }))
@@ -115,58 +170,22 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
         }),
       ),
     async config(window) {
-      const {
-        fromWindow: _,
-        hash,
-        ...config
-      } = await readConfig(client, {
-        fromBlock,
-        network,
-        window,
-      })
-      const type = (Object.keys(deployment.metrics) as Metric['type'][]).find(
-        (name) => deployment.metrics[name].toLowerCase() === config.metric.toLowerCase(),
-      )
-      if (!type)
-        throw new NodeConfigurationError(`The node does not know the metric ${config.metric}.`)
-      if (config.policy.toLowerCase() !== deployment.policy.toLowerCase())
-        throw new NodeConfigurationError(
-          `The node does not know the reward policy ${config.policy}.`,
-        )
-      const schema = Number(config.schema)
-      const schemaHash = fromHex(config.schemaHash)
-      const metricParams = fromHex(config.metricParams)
-      const policyParams = fromHex(config.policyParams)
-      return {
-        bytes: encodeConfig({
-          ...config,
-          metric: fromHex(config.metric),
-          metricParams,
-          operator: fromHex(config.operator),
-          policy: fromHex(config.policy),
-          policyParams,
-          schema,
-          schemaHash,
-        }),
-        hash,
-        schema,
-        schemaHash,
-        metric: decodeMetricParams(type, metricParams),
-        ...decodePolicyParams(policyParams),
-        operator: config.operator.toLowerCase() as Hex,
-        graceMs: config.grace * 1000,
-        challengeWindowMs: config.challengeWindow * 1000,
-        responseTimeMs: config.responseTime * 1000,
-        retentionMs: config.retention * 1000,
-        maxRowsBytes: config.maxRowsBytes,
+      const { configHash } = await read('versionAt', [window])
+      let config = configs.get(configHash)
+      if (!config) {
+        config = toChainConfig(await readConfig(client, { fromBlock, network, window }))
+        configs.set(config.hash, config)
       }
+      return config
     },
-    async progress() {
-      const [nextWindow, final] = await Promise.all([
-        readNextWindow(client, { network }),
-        readFinalWindow(client, { network }),
-      ])
-      return { nextWindow, nextFinalWindow: final === null ? network.firstWindow : final + 1 }
+    nextWindow: () => readNextWindow(client, { network }),
+    async nextFinalWindow() {
+      const final = await readFinalWindow(client, { network })
+      return final === null ? network.firstWindow : final + 1
+    },
+    async latest(window) {
+      const { attempt, epochHash } = await read('epoch', [window])
+      return { attempt, epochHash }
     },
     async epoch(window) {
       const epoch = await readEpoch(client, { fromBlock, network, window })
@@ -234,7 +253,11 @@ function limitTime(client: AnyClient, timeoutMs: number): AnyClient {
     cacheTime,
     chain,
     pollingInterval,
-    transport: custom({ request }, { retryCount: 0 }),
+    transport: (options) => {
+      const transport = custom({ request }, { retryCount: 0 })(options)
+      // Transactions of one account are numbered by endpoint: that stays what it is.
+      return { ...transport, value: { url: client.transport.url ?? client.uid } }
+    },
   })
 }
 

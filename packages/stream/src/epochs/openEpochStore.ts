@@ -23,20 +23,30 @@ export function openEpochStore(database: Database.Database): EpochStore {
     epochs: database
       .prepare(
         `SELECT epoch, posted FROM epochs AS e WHERE network = ? AND window >= ? AND attempt =
-           (SELECT max(attempt) FROM epochs WHERE network = e.network AND window = e.window)
+           (SELECT max(attempt) FROM epochs
+            WHERE network = e.network AND window = e.window AND posted IS NOT NULL)
          ORDER BY window LIMIT ?`,
       )
       .raw(),
     epoch: database
       .prepare(
-        `SELECT epoch, posted FROM epochs WHERE network = ? AND window = ?
+        `SELECT epoch, posted FROM epochs WHERE network = ? AND window = ? AND posted IS NOT NULL
          ORDER BY attempt DESC LIMIT 1`,
       )
       .raw(),
-    last: database
+    attempt: database
+      .prepare('SELECT epoch, posted FROM epochs WHERE network = ? AND window = ? AND attempt = ?')
+      .raw(),
+    lastPosted: database
       .prepare(
-        `SELECT epoch, posted FROM epochs WHERE network = ?
+        `SELECT epoch, posted FROM epochs WHERE network = ? AND window < ? AND posted IS NOT NULL
          ORDER BY window DESC, attempt DESC LIMIT 1`,
+      )
+      .raw(),
+    lastOwn: database
+      .prepare(
+        `SELECT max(window) FROM epochs WHERE network = ?
+         AND json_extract(posted, '$.operator') = ?`,
       )
       .raw(),
     claims: database
@@ -94,7 +104,10 @@ export function openEpochStore(database: Database.Database): EpochStore {
         .run([formatEpoch(posted), network, window, attempt])
     },
     epoch: (network, window) => toEpoch(query.epoch.get([network, window])),
-    last: (network) => toEpoch(query.last.get([network])),
+    attempt: (network, window, attempt) => toEpoch(query.attempt.get([network, window, attempt])),
+    lastPosted: (network, before) => toEpoch(query.lastPosted.get([network, before])),
+    lastOwn: (network, operator) =>
+      (query.lastOwn.get([network, operator]) as [number | null])[0] ?? undefined,
     epochs: (network, fromWindow, limit) =>
       (query.epochs.all([network, fromWindow, limit]) as EpochRow[]).map((row) => toEpoch(row)!),
     claims: (network, { attempt, window }) =>
@@ -114,9 +127,15 @@ export type EpochStore = {
   /** Puts an epoch that was built in the place of one of the same attempt. */
   put(network: number, epoch: BuiltEpoch, claims: readonly Claim[]): void
   setPosted(network: number, epoch: BuiltEpoch, posted: Posted): void
-  /** The latest attempt at a window. */
+  /** The latest attempt at a window that was posted. */
   epoch(network: number, window: number): StoredEpoch | undefined
-  last(network: number): StoredEpoch | undefined
+  /** An attempt, posted or not. */
+  attempt(network: number, window: number, attempt: number): StoredEpoch | undefined
+  /** The same as `epoch`, of the last window below `before` that was posted. */
+  lastPosted(network: number, before: number): StoredEpoch | undefined
+  /** The last window that an operator posted, of those in the store. */
+  lastOwn(network: number, operator: Hex): number | undefined
+  /** What `epoch` is for every window from one on. */
   epochs(network: number, fromWindow: number, limit: number): StoredEpoch[]
   /** All claims of an epoch, by slot. */
   claims(network: number, epoch: { attempt: number; window: number }): Claim[]
@@ -140,7 +159,7 @@ export type BuiltEpoch = {
   attempt: number
   /** Posted epoch hash of the window before; 32 zero bytes for the network's first window. */
   parentHash: Hex
-  /** Of the log that counts: the first `size` entries. */
+  /** Of the operator's log that counts: the first `size` entries. */
   size: number
   logRoot: Hex
   depth: number
@@ -161,7 +180,9 @@ export type BuiltEpoch = {
 
 /** How it got on chain. */
 export type Posted = {
+  /** This node's; or another one, whose log is not here. */
   operator: Hex
+  logs: readonly { shard: number; size: number; root: Hex }[]
   memberCount: number
   epochHash: Hex
   /** ms */

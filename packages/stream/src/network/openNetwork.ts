@@ -2,7 +2,7 @@ import type { Network } from '@machinefi/contracts'
 import { equalBytes, fromHex, type Hex, toHex } from '@machinefi/core'
 import { createLog } from '@machinefi/proof'
 import { type Schema, schemaHash } from '@machinefi/telemetry'
-import type { Chain, ChainConfig } from '../chain/chain.js'
+import type { Chain, ChainConfig, OperatorState } from '../chain/chain.js'
 import { DataDirectoryError, NodeConfigurationError } from '../errors.js'
 import type { NetworkState } from '../ingest/createPipeline.js'
 import type { Store } from '../store/openStore.js'
@@ -28,6 +28,14 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
   const cut = cuts.at(-1)
   const members = createMemberTable(store.members(number))
   const configs = new Map<number, ChainConfig>()
+  const status: OpenNetwork['status'] = {
+    block: store.cursor(number),
+    time: Number.NEGATIVE_INFINITY,
+    nextWindow: undefined,
+    operator: undefined,
+    error: undefined,
+    readAt: performance.now(),
+  }
   let config = await readConfig(currentWindow())
   const state: NetworkState = {
     number,
@@ -39,19 +47,13 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
     arrived: Math.max(
       checkpoint?.time ?? 0,
       log.size > 0 ? store.batch(number, log.size - 1)!.arrived : 0,
-      cut?.at ?? 0,
+      cuts.reduce((latest, { at }) => Math.max(latest, at), 0),
     ),
     cutEnd: cut ? (cut.window + 1) * windowMs : 0,
   }
 
   let refreshing: Promise<void> | undefined
   let refreshedAt = Number.NEGATIVE_INFINITY
-  const status: OpenNetwork['status'] = {
-    block: store.cursor(number),
-    bonded: false,
-    error: undefined,
-    readAt: performance.now(),
-  }
 
   /** The window of now, or the first if that is still to come. */
   function currentWindow(): number {
@@ -61,12 +63,11 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
   async function readConfig(window: number): Promise<ChainConfig> {
     const known = configs.get(window)
     if (known) return known
-    const { time } = await chain.head()
     const config = await chain.config(window)
     assertSchema(config)
     // Rules are set for windows that begin after the block that sets them: those of a window that
     // has begun on the chain's clock never change.
-    if (time >= window * windowMs) {
+    if (status.time >= window * windowMs) {
       configs.set(window, config)
       if (configs.size > 64) configs.delete(configs.keys().next().value as number)
     }
@@ -97,10 +98,9 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
     }
   }
 
-  /** Whether the operator answers for what this node signs; another key than its own never will. */
-  async function isBonded(): Promise<boolean> {
-    const bonded = await chain.logKey()
-    if (bonded === undefined || bonded === logKey) return bonded !== undefined
+  /** The operator answers for what this node signs, but never for another key than its own. */
+  function assertLogKey({ logKey: bonded }: OperatorState) {
+    if (bonded === undefined || bonded === logKey) return
     throw new NodeConfigurationError('The operator is bonded with another log key.', {
       metaMessages: [
         `Network: ${network.id}`,
@@ -129,10 +129,11 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
     refreshing ??= (async () => {
       refreshedAt = performance.now()
       try {
-        const { block } = await chain.head()
+        const [{ block, time }, operator] = await Promise.all([chain.head(), chain.operatorState()])
         status.readAt = performance.now()
-        // A key that is bonded once is fixed for good.
-        status.bonded ||= await isBonded()
+        status.time = time
+        assertLogKey(operator)
+        status.operator = operator
         const from = store.cursor(number) + 1
         if (block >= from) {
           const changed = await chain.members(from, block)
@@ -196,10 +197,19 @@ export type OpenNetwork = {
   readonly schemas: readonly Schema[]
   readonly state: NetworkState
   /**
-   * The last block that was read, whether the log key is bonded, what went wrong with the chain last, and when its head was read,
-   * by `performance.now`: an endpoint that hangs is told by the real time, whatever the clock.
+   * What was read of the chain last: its head, by number and time; the operator; the window to be
+   * posted next, as far as anyone asked. What went wrong last, and when the head was read, by
+   * `performance.now`: an endpoint that hangs is told by the real time, whatever the clock.
    */
-  readonly status: { block: number; bonded: boolean; error: unknown; readAt: number }
+  readonly status: {
+    block: number
+    /** ms */
+    time: number
+    nextWindow: number | undefined
+    operator: OperatorState | undefined
+    error: unknown
+    readAt: number
+  }
   readonly windowMs: number
   /** The rules of the present window. */
   readonly config: ChainConfig

@@ -81,7 +81,7 @@ export function openStore(options: openStore.Options): Store {
       db.prepare('SELECT name, value FROM meta').raw().all([]) as [string, string][],
     )
     transaction(db, () => {
-      for (const [name, value] of Object.entries({ ...identity, version: '1' })) {
+      for (const [name, value] of Object.entries({ ...identity, version: '2' })) {
         const before = held.get(name)
         if (before === undefined) {
           if (held.size > 0)
