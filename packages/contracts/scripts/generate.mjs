@@ -19,9 +19,10 @@ function isDeployable(abi, bytecode) {
   return bytecode !== '' && abi.some(({ type }) => type === 'function')
 }
 
-/** In the bytecode of the factory already. */
-const createdByFactory = new Set([
+/** In the bytecode of the factory or of the disputes already. */
+const createdByOthers = new Set([
   'ConfigRules',
+  'EvidenceVerifier',
   'Membership',
   'NetworkToken',
   'PartsDeployer',
@@ -53,7 +54,7 @@ function render(contracts) {
     ])
     indexes.abis.push(abiName)
     for (const item of abi.filter(({ type }) => type === 'error')) errors.set(signature(item), item)
-    if (!isDeployable(abi, bytecode) || createdByFactory.has(name)) continue
+    if (!isDeployable(abi, bytecode) || createdByOthers.has(name)) continue
     const bytecodeName = `${camelCase(name)}Bytecode`
     files.push([
       `bytecode/${bytecodeName}.ts`,

@@ -441,7 +441,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
 
     /// @inheritdoc ISettlement
     function closeChallenge(uint32 window, uint32 attempt) external onlyDisputes {
-        if (statusOf(window, attempt) == Status.Void) return;
+        if (_isVoid(window, attempt)) return;
         Epoch storage stored = _challenged(window, attempt);
         stored.openChallenges--;
         emit ChallengeClosed(window, attempt, stored.openChallenges);
@@ -536,9 +536,8 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
 
     /// @inheritdoc ISettlement
     function statusOf(uint32 window, uint32 attempt) public view returns (Status) {
-        uint32 latest = _epochs[window].attempt;
-        if (attempt == 0 || attempt > latest) return Status.None;
-        if (attempt < latest || window >= _state.nextWindow) return Status.Void;
+        if (attempt == 0 || attempt > _epochs[window].attempt) return Status.None;
+        if (_isVoid(window, attempt)) return Status.Void;
         return window < nextFinalWindow() ? Status.Final : Status.Pending;
     }
 
@@ -566,6 +565,11 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     // solhint-disable-next-line func-name-mixedcase
     function CLOCK_MODE() external pure returns (string memory) {
         return "mode=timestamp";
+    }
+
+    /// @dev Of an attempt there is or was.
+    function _isVoid(uint32 window, uint32 attempt) private view returns (bool) {
+        return attempt < _epochs[window].attempt || window >= _state.nextWindow;
     }
 
     function _versionOf(uint32 window) private view returns (Version storage) {

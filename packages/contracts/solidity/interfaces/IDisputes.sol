@@ -235,7 +235,6 @@ interface IDisputes {
     error NotOpen(bytes32 id, Status status);
     error DeadlineOver(uint64 deadline);
     error DeadlineNotOver(uint64 deadline);
-    error NotPending(uint32 window, uint32 attempt);
     error NotStanding(uint32 window, uint32 attempt);
     error NotVoid(uint32 window, uint32 attempt);
     error NothingToWithdraw();
@@ -245,6 +244,8 @@ interface IDisputes {
     error NotPaid(address device, uint32 window);
     error WrongEpoch(bytes32 epochHash, bytes32 posted);
     error WrongEntry(uint32 slot);
+    error WrongParentEntry(uint32 slot);
+    error NotCarried(uint32 slot);
     error WrongNodes(uint8 height, uint32 index);
     error StepExists(uint32 step, uint32 steps);
     error NoSuchStep(uint32 step, uint32 steps);
@@ -252,7 +253,7 @@ interface IDisputes {
     error WrongSchema(uint64 schema, uint64 expected);
     error OutsideWindow(uint64 start, uint64 span, uint32 window);
     error SeqNotAfter(uint64 seq, uint64 before);
-    error WrongRows(bytes32 rowsHash, bytes32 recordsHash);
+    error WrongRows(bytes32 recordsHash);
     error WrongLeaf(uint32 step);
     error WrongValue(int256 value, int256 expected);
     error WrongTraceRoot(bytes32 traceRoot);
@@ -298,7 +299,6 @@ interface IDisputes {
     function challengeConsistency(
         uint32 window,
         uint32 attempt,
-        EpochEvidence calldata epoch,
         uint32 earlierWindow,
         EpochEvidence calldata earlier,
         uint32 shard
@@ -341,7 +341,6 @@ interface IDisputes {
     ) external;
 
     /// @notice Answers a challenge of a carry.
-    /// @param now_ The entry in this epoch.
     /// @param before The entry in its parent; empty without a path if that has no such slot, or if there is no parent.
     function answerCarry(
         uint32 window,
@@ -349,7 +348,7 @@ interface IDisputes {
         uint32 slot,
         address device,
         EpochEvidence calldata epoch,
-        EntryEvidence calldata now_,
+        EntryEvidence calldata entry,
         EntryEvidence calldata before
     ) external;
 

@@ -433,6 +433,22 @@ export const errorsAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint64",
+        "name": "size",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint64",
+        "name": "time",
+        "type": "uint64"
+      }
+    ],
+    "name": "InvalidCheckpoint",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "address",
         "name": "operator",
         "type": "address"
@@ -470,6 +486,17 @@ export const errorsAbi = [
   },
   {
     "inputs": [],
+    "name": "InvalidHeader",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "seq",
+        "type": "uint64"
+      }
+    ],
     "name": "InvalidHeader",
     "type": "error"
   },
@@ -757,6 +784,17 @@ export const errorsAbi = [
       }
     ],
     "name": "NotAContract",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "slot",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotCarried",
     "type": "error"
   },
   {
@@ -1475,10 +1513,16 @@ export const errorsAbi = [
   {
     "inputs": [
       {
-        "internalType": "bytes32",
-        "name": "rowsHash",
-        "type": "bytes32"
-      },
+        "internalType": "uint32",
+        "name": "slot",
+        "type": "uint32"
+      }
+    ],
+    "name": "WrongParentEntry",
+    "type": "error"
+  },
+  {
+    "inputs": [
       {
         "internalType": "bytes32",
         "name": "recordsHash",

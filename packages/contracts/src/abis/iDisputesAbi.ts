@@ -205,6 +205,17 @@ export const iDisputesAbi = [
     "inputs": [
       {
         "internalType": "uint32",
+        "name": "slot",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotCarried",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
         "name": "shard",
         "type": "uint32"
       },
@@ -316,22 +327,6 @@ export const iDisputesAbi = [
       }
     ],
     "name": "NotPaid",
-    "type": "error"
-  },
-  {
-    "inputs": [
-      {
-        "internalType": "uint32",
-        "name": "window",
-        "type": "uint32"
-      },
-      {
-        "internalType": "uint32",
-        "name": "attempt",
-        "type": "uint32"
-      }
-    ],
-    "name": "NotPending",
     "type": "error"
   },
   {
@@ -540,10 +535,16 @@ export const iDisputesAbi = [
   {
     "inputs": [
       {
-        "internalType": "bytes32",
-        "name": "rowsHash",
-        "type": "bytes32"
-      },
+        "internalType": "uint32",
+        "name": "slot",
+        "type": "uint32"
+      }
+    ],
+    "name": "WrongParentEntry",
+    "type": "error"
+  },
+  {
+    "inputs": [
       {
         "internalType": "bytes32",
         "name": "recordsHash",
@@ -992,7 +993,7 @@ export const iDisputesAbi = [
           }
         ],
         "internalType": "struct IDisputes.EntryEvidence",
-        "name": "now_",
+        "name": "entry",
         "type": "tuple"
       },
       {
@@ -1936,50 +1937,6 @@ export const iDisputesAbi = [
         "internalType": "uint32",
         "name": "attempt",
         "type": "uint32"
-      },
-      {
-        "components": [
-          {
-            "internalType": "bytes32",
-            "name": "parentHash",
-            "type": "bytes32"
-          },
-          {
-            "internalType": "uint32",
-            "name": "memberCount",
-            "type": "uint32"
-          },
-          {
-            "internalType": "bytes",
-            "name": "config",
-            "type": "bytes"
-          },
-          {
-            "components": [
-              {
-                "internalType": "uint32",
-                "name": "shard",
-                "type": "uint32"
-              },
-              {
-                "internalType": "uint64",
-                "name": "size",
-                "type": "uint64"
-              },
-              {
-                "internalType": "bytes32",
-                "name": "root",
-                "type": "bytes32"
-              }
-            ],
-            "internalType": "struct ISettlement.Log[]",
-            "name": "logs",
-            "type": "tuple[]"
-          }
-        ],
-        "internalType": "struct IDisputes.EpochEvidence",
-        "name": "epoch",
-        "type": "tuple"
       },
       {
         "internalType": "uint32",
