@@ -66,8 +66,11 @@ describe('a developer’s afternoon', { timeout: 120_000 }, () => {
 
     const registered = await json('device', 'register', 'walker.key')
     expect(registered).toMatchObject({ did, network: facts.id, owner: facts.accounts[0] })
+    expect(registered.transaction).toMatch(/^0x/)
     const again = await cli('device', 'register', 'walker.key')
-    expect(again.code).toBe(5)
+    expect([again.code, again.stderr]).toEqual([0, expect.stringContaining('already')])
+    const [, other] = facts.accounts
+    expect((await cli('device', 'register', 'walker.key', '--owner', `${other}`)).code).toBe(5)
     // Its membership is on the chain; the node sees it with the next block it reads.
     const member = await poll(async () => {
       const { code, stdout } = await cli('device', 'show', did, '--json')

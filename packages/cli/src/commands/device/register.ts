@@ -49,16 +49,19 @@ export async function registerDevice(
     did,
     owner: owner.toLowerCase(),
     network: options.join ? network.id : null,
-    transaction: result?.hash,
-    gasUsed: result?.receipt.gasUsed,
+    // Null where somebody had sent it before.
+    transaction: result?.hash ?? null,
+    gasUsed: result?.receipt.gasUsed ?? 0n,
   }
   if (options.json) context.stdout.write(`${formatJson(facts)}\n`)
   else {
     context.stdout.write(`${did}\n`)
     context.stderr.write(
-      options.join
-        ? `Registered and joined. It earns from the next window on.\nNext: machinefi replay readings.csv --key ${file}\n`
-        : 'Registered.\n',
+      result === undefined
+        ? 'It was registered to this owner already: nothing was left to do.\n'
+        : options.join
+          ? `Registered and joined. It earns from the next window on.\nNext: machinefi replay readings.csv --key ${file}\n`
+          : 'Registered.\n',
     )
   }
 }
