@@ -13,7 +13,7 @@ import {
 import type { Header, Schema } from '@machinefi/telemetry'
 import fc from 'fast-check'
 import { type Address, encodeAbiParameters, encodeFunctionData, type Hex, toHex } from 'viem'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { iMetricAbi, iRewardPolicyAbi } from '../packages/contracts/src/abis/index.js'
 import {
   averageMetricBytecode,
@@ -48,6 +48,8 @@ const types = Object.keys(contracts) as Metric['type'][]
 const runs = Number(process.env.FUZZ_RUNS ?? 10_000)
 const seed = Number(process.env.FUZZ_SEED ?? 1)
 const window: Window = { start: 86_400_000, end: 2 * 86_400_000 }
+
+vi.setConfig({ testTimeout: 30_000 + 10 * runs })
 
 let harness: Harness
 const addresses = {} as Record<Metric['type'], Address>

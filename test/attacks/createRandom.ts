@@ -11,7 +11,11 @@ export function createRandom(seed: number): Random {
   const below = (limit: number) => Math.floor((next() / 2 ** 32) * limit)
   return {
     below,
-    bytes: (length) => Uint8Array.from({ length }, () => next() & 0xff),
+    bytes(length) {
+      const bytes = new Uint8Array(length)
+      for (let i = 0; i < length; i++) bytes[i] = next()
+      return bytes
+    },
     of: (list) => list[below(list.length)]!,
     oneIn: (n) => below(n) === 0,
     text: (length, alphabet) =>

@@ -79,9 +79,7 @@ library LedgerProof {
         bytes32 root,
         uint128 total
     ) internal pure returns (bool) {
-        if (height == 0 || height > depth || index >= 1 << (depth - height)) {
-            return false;
-        }
+        if (height > depth || index >= 1 << (depth - height)) return false;
         uint256 count = 1 << (height < REVEALED_LEVELS ? height : REVEALED_LEVELS);
         if (nodes.length != SIBLING * count) return false;
         if (siblings.length != SIBLING * (depth - height)) return false;
