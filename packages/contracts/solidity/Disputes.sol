@@ -202,14 +202,8 @@ contract Disputes is IDisputes {
     ) external {
         bytes32 id = _answerable(Kind.Step, window, attempt, abi.encode(slot, step));
         Network memory network = _network();
-        _verifier.checkEntry(
-            _target(network, window, attempt),
-            slot,
-            step,
-            epoch,
-            entry,
-            _isPaid(network, window, entry.device)
-        );
+        bool paid = _isPaid(network, window, entry.device);
+        _verifier.checkEntry(_target(network, window, attempt), slot, step, epoch, entry, paid);
         _showEntry(window, attempt, slot, entry);
         _answer(network, id, window, attempt);
     }
@@ -243,17 +237,11 @@ contract Disputes is IDisputes {
     ) external {
         bytes32 id = _answerable(Kind.Carry, window, attempt, abi.encode(slot, device));
         Network memory network = _network();
-        _verifier.checkCarry(
-            _target(network, window, attempt),
-            // The parent of an epoch that stands stands.
-            network.settlement.epoch(window - 1),
-            slot,
-            device,
-            epoch,
-            entry,
-            before,
-            _isPaid(network, window, device)
-        );
+        bool paid = _isPaid(network, window, device);
+        EvidenceVerifier.Target memory target = _target(network, window, attempt);
+        // The parent of an epoch that stands stands.
+        ISettlement.Epoch memory parent = network.settlement.epoch(window - 1);
+        _verifier.checkCarry(target, parent, slot, device, epoch, entry, before, paid);
         _showEntry(window, attempt, slot, entry);
         _answer(network, id, window, attempt);
     }
@@ -333,12 +321,9 @@ contract Disputes is IDisputes {
         network.settlement.extendChallengeTime(window, attempt);
     }
 
-    function _showEntry(
-        uint32 window,
-        uint32 attempt,
-        uint32 slot,
-        EntryEvidence calldata entry
-    ) private {
+    function _showEntry(uint32 window, uint32 attempt, uint32 slot, EntryEvidence calldata entry)
+        private
+    {
         emit EntryShown(
             window,
             attempt,
@@ -381,8 +366,7 @@ contract Disputes is IDisputes {
         Challenge storage stored = _openChallenge(id);
         if (block.timestamp <= stored.deadline) revert DeadlineNotOver(stored.deadline);
         Network memory network = _network();
-        address operator =
-            _posterOf(network, _target(network, stored.window, stored.attempt));
+        address operator = _posterOf(network, _target(network, stored.window, stored.attempt));
         stored.status = Status.Upheld;
         // Not counted off before: an epoch under challenge is not final.
         uint256 reward = network.settlement.slash(operator);
@@ -418,9 +402,8 @@ contract Disputes is IDisputes {
 
     /// @inheritdoc IDisputes
     function proveFork(CheckpointEvidence calldata a, CheckpointEvidence calldata b) external {
-        if (
-            a.operator != b.operator || a.shard != b.shard || a.size != b.size || a.root == b.root
-        ) revert NoFork();
+        if (a.operator != b.operator || a.shard != b.shard) revert NoFork();
+        if (a.size != b.size || a.root == b.root) revert NoFork();
         Network memory network = _network();
         _checkSigned(network, a);
         _checkSigned(network, b);
@@ -484,9 +467,7 @@ contract Disputes is IDisputes {
         view
     {
         _verifier.checkCheckpoint(
-            network.networkId,
-            checkpoint,
-            network.settlement.operator(checkpoint.operator).logKey
+            network.networkId, checkpoint, network.settlement.operator(checkpoint.operator).logKey
         );
     }
 
@@ -531,10 +512,7 @@ contract Disputes is IDisputes {
         returns (EvidenceVerifier.Target memory target, bool stands)
     {
         target = EvidenceVerifier.Target(
-            network.networkId,
-            network.windowSeconds,
-            window,
-            network.settlement.epoch(window)
+            network.networkId, network.windowSeconds, window, network.settlement.epoch(window)
         );
         stands = attempt != 0 && attempt == target.posted.attempt
             && window < network.settlement.nextWindow();

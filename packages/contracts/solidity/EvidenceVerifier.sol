@@ -39,7 +39,7 @@ contract EvidenceVerifier {
         IDisputes.EpochEvidence calldata epoch,
         IDisputes.EntryEvidence calldata entry,
         bool paid
-    ) external view {
+    ) external pure {
         checkEpoch(target, epoch);
         _checkSlot(target, slot, entry);
         if (step < entry.steps) revert IDisputes.StepExists(step, entry.steps);
@@ -76,13 +76,14 @@ contract EvidenceVerifier {
         if (!BatchProof.hasRecords(header, evidence.rows)) {
             revert IDisputes.WrongRows(header.recordsHash);
         }
-        bytes memory state = IMetric(config.metric).fold(
-            _stateBefore(config, entry, step, evidence),
-            IMetric.Header(header.schema, header.seq, header.start, header.span, header.count),
-            evidence.rows,
-            config.metricParams,
-            frame
-        );
+        bytes memory state = IMetric(config.metric)
+            .fold(
+                _stateBefore(config, entry, step, evidence),
+                IMetric.Header(header.schema, header.seq, header.start, header.span, header.count),
+                evidence.rows,
+                config.metricParams,
+                frame
+            );
         bytes32 leaf = TraceProof.leaf(header.seq, batchId, keccak256(state));
         _checkLeaf(entry, step, leaf, evidence.proof);
         if (step == entry.steps - 1) {
@@ -103,7 +104,7 @@ contract EvidenceVerifier {
         IDisputes.EntryEvidence calldata entry,
         IDisputes.EntryEvidence calldata before,
         bool paid
-    ) external view {
+    ) external pure {
         checkEpoch(target, epoch);
         _checkSlot(target, slot, entry);
         (address deviceBefore, uint128 cumulativeBefore) = _entryBefore(parent, slot, before);
@@ -156,11 +157,9 @@ contract EvidenceVerifier {
         bytes calldata nodes,
         bytes calldata siblings
     ) external pure {
-        if (
-            !LedgerProof.verifyNodes(
+        if (!LedgerProof.verifyNodes(
                 nodes, height, index, siblings, posted.depth, posted.ledgerRoot, posted.ledgerTotal
-            )
-        ) revert IDisputes.WrongNodes(height, index);
+            )) revert IDisputes.WrongNodes(height, index);
     }
 
     // Logs
@@ -195,11 +194,11 @@ contract EvidenceVerifier {
     }
 
     /// @notice Size and root of a shard; an absent one has size 0.
-    function headOf(
-        Target calldata target,
-        IDisputes.EpochEvidence calldata epoch,
-        uint32 shard
-    ) public pure returns (uint64 size, bytes32 root) {
+    function headOf(Target calldata target, IDisputes.EpochEvidence calldata epoch, uint32 shard)
+        public
+        pure
+        returns (uint64 size, bytes32 root)
+    {
         checkEpoch(target, epoch);
         return _head(epoch, shard);
     }
@@ -207,11 +206,11 @@ contract EvidenceVerifier {
     // Signatures
 
     /// @notice Checks a batch's signature.
-    function checkBatch(
-        bytes32 networkId,
-        IDisputes.BatchEvidence calldata batch,
-        address device
-    ) public view returns (bytes32 batchId) {
+    function checkBatch(bytes32 networkId, IDisputes.BatchEvidence calldata batch, address device)
+        public
+        view
+        returns (bytes32 batchId)
+    {
         batchId = BatchProof.idOf(batch, device, networkId);
         if (!BatchProof.isSigned(batch, device, batchId, _p256Verifier)) {
             revert IDisputes.InvalidBatchSignature(batchId);
@@ -255,17 +254,14 @@ contract EvidenceVerifier {
         }
     }
 
-    function _checkSlot(
-        Target calldata target,
-        uint32 slot,
-        IDisputes.EntryEvidence calldata entry
-    ) private pure {
+    function _checkSlot(Target calldata target, uint32 slot, IDisputes.EntryEvidence calldata entry)
+        private
+        pure
+    {
         ISettlement.Epoch calldata posted = target.posted;
-        if (
-            !LedgerProof.verifyEntry(
+        if (!LedgerProof.verifyEntry(
                 entry, slot, posted.depth, posted.ledgerRoot, posted.ledgerTotal
-            )
-        ) revert IDisputes.WrongEntry(slot);
+            )) revert IDisputes.WrongEntry(slot);
     }
 
     /// @dev The entry of a slot in the parent; nothing where that has no such slot.
@@ -275,11 +271,9 @@ contract EvidenceVerifier {
         IDisputes.EntryEvidence calldata before
     ) private pure returns (address device, uint128 cumulative) {
         if (parent.attempt == 0 || uint256(slot) >> parent.depth != 0) return (address(0), 0);
-        if (
-            !LedgerProof.verifyEntry(
+        if (!LedgerProof.verifyEntry(
                 before, slot, parent.depth, parent.ledgerRoot, parent.ledgerTotal
-            )
-        ) revert IDisputes.WrongParentEntry(slot);
+            )) revert IDisputes.WrongParentEntry(slot);
         return (before.device, before.cumulative);
     }
 
@@ -300,7 +294,7 @@ contract EvidenceVerifier {
         IDisputes.EntryEvidence calldata entry,
         uint32 step,
         IDisputes.StepEvidence calldata evidence
-    ) private view returns (bytes memory) {
+    ) private pure returns (bytes memory) {
         if (step == 0) return IMetric(config.metric).start();
         IDisputes.LeafEvidence calldata before = evidence.before;
         bytes32 leaf = TraceProof.leaf(before.seq, before.batchId, keccak256(before.state));

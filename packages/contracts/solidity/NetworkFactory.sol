@@ -36,10 +36,7 @@ contract NetworkFactory is INetworkFactory {
             _settlementDeployer.deploy(id, registry, _partsDeployer, _configRules, params);
         settlement.setConfig(params.config);
         created = Network(
-            address(settlement),
-            settlement.membership(),
-            settlement.token(),
-            settlement.disputes()
+            address(settlement), settlement.membership(), settlement.token(), settlement.disputes()
         );
         _networks[serial] = created;
         serialOf[id] = serial;

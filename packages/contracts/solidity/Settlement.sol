@@ -478,19 +478,23 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         Address.sendValue(payable(msg.sender), reward);
     }
 
-    /// @dev The operator's earliest window that is not final; `nextWindow` if it has none. Exact, but for
-    /// one case: after two slashes in a row it may name an epoch of another operator that lies between
-    /// windows the two of them posted, and that is then posted again.
+    /// @dev The operator's earliest window that is not final; `nextWindow` if it has none. Should more
+    /// than 256 windows of others lie between its runs, one of theirs: they are then posted again.
     function _firstPending(State memory state, Operator storage stored)
         private
         view
-        returns (uint32)
+        returns (uint32 window)
     {
         if (state.nextFinal == state.nextWindow) return state.nextWindow;
         uint32 last = state.nextWindow - 1;
         if (_epochs[last].operatorId != stored.id) last = stored.until;
         if (last < state.nextFinal) return state.nextWindow;
-        return uint32(Math.min(state.nextWindow, Math.max(stored.since, state.nextFinal)));
+        window = uint32(Math.max(stored.since, state.nextFinal));
+        for (uint256 i = 0; i < SLASHING_LOOKS_AHEAD; i++) {
+            if (window >= state.nextWindow) return state.nextWindow;
+            if (_epochs[window].operatorId == stored.id) return window;
+            window++;
+        }
     }
 
     function _pending(uint32 window, uint32 attempt) private view returns (Epoch storage stored) {

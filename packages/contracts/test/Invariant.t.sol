@@ -68,29 +68,28 @@ contract Actors is Scene {
     function challenge(uint256 seed) external {
         (bool any, uint32 window, ISettlement.Epoch memory epoch) = _pending(seed);
         if (!any || block.timestamp >= epoch.challengeEndsAt || seed % 2 == 0) return;
-        settlement.openChallenge(window, epoch.attempt);
+        asDisputes().openChallenge(window, epoch.attempt);
         done["challenge"]++;
     }
 
     function close(uint256 seed) external {
         (bool any, uint32 window, ISettlement.Epoch memory epoch) = _pending(seed);
         if (!any || epoch.openChallenges == 0) return;
-        if (seed % 2 == 0) settlement.extendChallengeTime(window, epoch.attempt);
-        settlement.closeChallenge(window, epoch.attempt);
+        if (seed % 2 == 0) asDisputes().extendChallengeTime(window, epoch.attempt);
+        asDisputes().closeChallenge(window, epoch.attempt);
         done["close"]++;
     }
 
-    function voidEpoch(uint256 seed) external {
-        (bool any, uint32 window, ISettlement.Epoch memory epoch) = _pending(seed);
-        if (!any || epoch.openChallenges == 0 || seed % 3 != 0) return;
+    function slash(uint256 seed) external {
+        if (seed % 6 != 0) return;
         uint32 next = settlement.nextWindow();
-        settlement.voidEpoch(window, epoch.attempt);
-        for (uint32 w = window; w < next; w++) {
+        asDisputes().slash(operator);
+        for (uint32 w = settlement.nextWindow(); w < next; w++) {
             _voided.push(Attempt(w, settlement.epoch(w).attempt));
         }
-        settlement.slash(operator);
         bond(operator, 1, 10 ether);
-        done["void"]++;
+        settlement.listOperator(operator, true);
+        done["slash"]++;
     }
 
     /// @dev The operator takes out what it may, and puts in as much.

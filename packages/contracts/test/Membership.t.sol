@@ -9,14 +9,12 @@ import {Scene} from "./base/Scene.sol";
 import {IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 
 contract MembershipTest is Scene {
-    address private disputer = address(0xd15);
+    address private disputer;
 
     function setUp() public {
         setUpScene();
-        // A network whose disputes contract is not its owner.
-        INetworkFactory.NetworkParams memory params = networkParams();
-        params.disputes = disputer;
-        (, INetworkFactory.Network memory network) = factory.createNetwork(params);
+        (, INetworkFactory.Network memory network) = factory.createNetwork(networkParams());
+        disputer = network.disputes;
         membership = _membershipOf(network);
         for (uint256 i = 0; i < 4; i++) {
             _register(1 + i, i < 3 ? owner : standby);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Disputes} from "../solidity/Disputes.sol";
 import {Membership} from "../solidity/Membership.sol";
 import {NetworkToken} from "../solidity/NetworkToken.sol";
 import {Settlement} from "../solidity/Settlement.sol";
@@ -16,7 +17,7 @@ contract NetworkFactoryTest is Scene {
 
     function test_createNetwork() public {
         INetworkFactory.NetworkParams memory params = networkParams();
-        (params.owner, params.disputes, params.windowSeconds) = (owner, standby, 60);
+        (params.owner, params.windowSeconds) = (owner, 60);
         (uint256 serial, INetworkFactory.Network memory network) = factory.createNetwork(params);
         bytes32 id = keccak256(abi.encode(block.chainid, address(factory), uint256(2)));
         assertEq(serial, 2, "serial");
@@ -28,11 +29,18 @@ contract NetworkFactoryTest is Scene {
         assertEq(stored.settlement, network.settlement, "settlement");
         assertEq(stored.membership, network.membership, "membership");
         assertEq(stored.token, network.token, "token");
+        assertEq(stored.disputes, network.disputes, "disputes");
 
         Settlement created = Settlement(network.settlement);
         assertEq(created.networkId(), id, "networkId");
         assertEq(created.owner(), owner, "owner");
-        assertEq(created.disputes(), standby, "disputes");
+        assertEq(created.disputes(), network.disputes, "disputes of settlement");
+        assertEq(
+            address(Disputes(payable(network.disputes)).settlement()),
+            network.settlement,
+            "settlement of disputes"
+        );
+        assertTrue(network.disputes != address(disputes), "each network has its own");
         assertEq(created.windowSeconds(), 60, "windowSeconds");
         assertEq(created.firstWindow(), block.timestamp / 60 + 1, "firstWindow");
         assertEq(created.nextWindow(), created.firstWindow(), "nextWindow");
@@ -59,6 +67,22 @@ contract NetworkFactoryTest is Scene {
         vm.warp(uint256(30_000) * DAY);
         (, INetworkFactory.Network memory network) = factory.createNetwork(networkParams());
         assertEq(Settlement(network.settlement).firstWindow(), 30_001, "firstWindow");
+    }
+
+    /// @dev A network without disputes is one whose operator has to be trusted.
+    function test_createNetwork_withoutDisputes() public {
+        INetworkFactory.NetworkParams memory params = networkParams();
+        params.disputes = address(0);
+        (, INetworkFactory.Network memory network) = factory.createNetwork(params);
+        assertEq(network.disputes, address(0), "disputes");
+        assertEq(Settlement(network.settlement).disputes(), address(0), "disputes of settlement");
+    }
+
+    function test_error_disputes_NotAContract() public {
+        INetworkFactory.NetworkParams memory params = networkParams();
+        params.disputes = standby;
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.NotAContract.selector, standby));
+        factory.createNetwork(params);
     }
 
     function test_error_UnknownNetwork() public {

@@ -37,6 +37,8 @@ contract SettlementRulesTest is Scene {
         assertEq(next.responseTime, RESPONSE, "responseTime");
         assertEq(next.minBond, MIN_BOND, "minBond");
         assertEq(next.coverage, 7, "coverage");
+        assertEq(next.challengeBond, CHALLENGE_BOND, "challengeBond");
+        assertEq(next.maxRowsBytes, 4096, "maxRowsBytes");
         assertEq(settlement.versionAt(type(uint32).max).coverage, 7, "later");
     }
 
@@ -115,16 +117,82 @@ contract SettlementRulesTest is Scene {
 
     function test_error_RetentionTooShort() public {
         ISettlement.Config memory changed = config();
-        (changed.challengeWindow, changed.responseTime, changed.retention) =
-        (type(uint32).max, type(uint32).max, type(uint32).max);
+        changed.retention = CHALLENGE + RESPONSE - 1;
         _expectConfigError(
             changed,
             abi.encodeWithSelector(
                 ISettlement.RetentionTooShort.selector,
-                type(uint32).max,
-                2 * uint256(type(uint32).max)
+                CHALLENGE + RESPONSE - 1,
+                CHALLENGE + RESPONSE
             )
         );
+        changed.retention++;
+        settlement.setConfig(changed);
+    }
+
+    function test_error_InvalidTime() public {
+        ISettlement.Config memory c = config();
+        c.grace = 30 days + 1;
+        _expectTimeError(c, "grace", 30 days + 1, 0, 30 days);
+        c = config();
+        c.challengeWindow = 0;
+        _expectTimeError(c, "challengeWindow", 0, 1, 30 days);
+        c.challengeWindow = 1;
+        settlement.setConfig(c);
+        c.challengeWindow = 30 days + 1;
+        _expectTimeError(c, "challengeWindow", 30 days + 1, 1, 30 days);
+        c = config();
+        c.responseTime = 59;
+        _expectTimeError(c, "responseTime", 59, 60, 30 days);
+        c.responseTime = 60;
+        settlement.setConfig(c);
+        c.responseTime = 30 days + 1;
+        _expectTimeError(c, "responseTime", 30 days + 1, 60, 30 days);
+        c = config();
+        c.takeoverDelay = 30 days + 1;
+        _expectTimeError(c, "takeoverDelay", 30 days + 1, 0, 30 days);
+        c = config();
+        c.retention = 366 days + 1;
+        _expectTimeError(c, "retention", 366 days + 1, 0, 366 days);
+        // The longest of all.
+        c.grace = 30 days;
+        c.challengeWindow = 30 days;
+        c.responseTime = 30 days;
+        c.takeoverDelay = 30 days;
+        c.retention = 366 days;
+        settlement.setConfig(c);
+    }
+
+    function test_error_InvalidMinBond() public {
+        ISettlement.Config memory changed = config();
+        uint96[2] memory wrong = [uint96(0), 10 ** 25 + 1];
+        for (uint256 i = 0; i < 2; i++) {
+            changed.minBond = wrong[i];
+            _expectConfigError(
+                changed,
+                abi.encodeWithSelector(
+                    ISettlement.InvalidMinBond.selector, wrong[i], uint96(10 ** 25)
+                )
+            );
+        }
+        changed.minBond = 10 ** 25;
+        settlement.setConfig(changed);
+    }
+
+    function test_error_InvalidChallengeBond() public {
+        ISettlement.Config memory changed = config();
+        uint96[2] memory wrong = [uint96(0), MIN_BOND + 1];
+        for (uint256 i = 0; i < 2; i++) {
+            changed.challengeBond = wrong[i];
+            _expectConfigError(
+                changed,
+                abi.encodeWithSelector(
+                    ISettlement.InvalidChallengeBond.selector, wrong[i], MIN_BOND
+                )
+            );
+        }
+        changed.challengeBond = MIN_BOND;
+        settlement.setConfig(changed);
     }
 
     function test_error_InvalidSchema() public {
@@ -285,7 +353,7 @@ contract SettlementRulesTest is Scene {
     /// @dev An epoch under challenge holds the bond of whoever may have posted it.
     function test_error_withdraw_notFinal() public {
         post(firstWindow, new Ledger(0, false));
-        settlement.openChallenge(firstWindow, 1);
+        asDisputes().openChallenge(firstWindow, 1);
         vm.startPrank(operator);
         settlement.requestWithdrawal(1 ether);
         uint64 leavesAt = uint64(block.timestamp) + settlement.withdrawalDelay();
@@ -295,7 +363,7 @@ contract SettlementRulesTest is Scene {
         );
         settlement.withdraw();
         vm.stopPrank();
-        settlement.closeChallenge(firstWindow, 1);
+        asDisputes().closeChallenge(firstWindow, 1);
         vm.prank(operator);
         settlement.withdraw();
     }
@@ -330,6 +398,19 @@ contract SettlementRulesTest is Scene {
         settlement.withdraw();
     }
 
+    function _expectTimeError(
+        ISettlement.Config memory changed,
+        string memory name,
+        uint32 time,
+        uint32 least,
+        uint32 most
+    ) private {
+        _expectConfigError(
+            changed,
+            abi.encodeWithSelector(ISettlement.InvalidTime.selector, name, time, least, most)
+        );
+    }
+
     function _expectConfigError(ISettlement.Config memory changed, bytes memory data) private {
         vm.expectRevert(data);
         settlement.setConfig(changed);
@@ -361,7 +442,7 @@ contract SettlementEpochsTest is Scene {
                 settlement.windowSeconds(),
                 firstWindow,
                 uint32(1),
-                uint32(0),
+                bytes32(0),
                 configHash,
                 uint32(3),
                 keccak256(abi.encode(p.logs)),
@@ -375,7 +456,7 @@ contract SettlementEpochsTest is Scene {
             firstWindow,
             1,
             operator,
-            0,
+            bytes32(0),
             2,
             3,
             endsAt,
@@ -465,17 +546,21 @@ contract SettlementEpochsTest is Scene {
         );
     }
 
-    /// @dev Taken off the list, the operator still posts the windows the configuration names it for.
+    /// @dev Taken off the list, nobody posts, named or not.
     function test_delisted() public {
         settlement.listOperator(operator, false);
         settlement.listOperator(standby, false);
+        vm.warp(dueAt(firstWindow) + TAKEOVER);
+        address[2] memory posters = [operator, standby];
+        for (uint256 i = 0; i < 2; i++) {
+            _expectPostError(
+                posters[i],
+                posting(firstWindow, empty),
+                abi.encodeWithSelector(ISettlement.NotListed.selector, posters[i])
+            );
+        }
+        settlement.listOperator(operator, true);
         post(firstWindow, empty);
-        vm.warp(dueAt(firstWindow + 1) + TAKEOVER);
-        _expectPostError(
-            standby,
-            posting(firstWindow + 1, empty),
-            abi.encodeWithSelector(ISettlement.NotListed.selector, standby)
-        );
     }
 
     function test_nobodyNamed() public {
@@ -502,17 +587,26 @@ contract SettlementEpochsTest is Scene {
     function test_error_ParentMismatch() public {
         vm.warp(dueAt(firstWindow));
         ISettlement.Posting memory p = posting(firstWindow, empty);
-        p.parentAttempt = 1;
+        p.parentHash = keccak256("parent");
         _expectPostError(
-            operator, p, abi.encodeWithSelector(ISettlement.ParentMismatch.selector, 1, 0)
+            operator,
+            p,
+            abi.encodeWithSelector(ISettlement.ParentMismatch.selector, p.parentHash, bytes32(0))
         );
         post(firstWindow, empty);
         vm.warp(dueAt(firstWindow + 1));
         p = posting(firstWindow + 1, empty);
-        p.parentAttempt = 2;
-        _expectPostError(
-            operator, p, abi.encodeWithSelector(ISettlement.ParentMismatch.selector, 2, 1)
-        );
+        bytes32 actual = p.parentHash;
+        assertEq(actual, settlement.epoch(firstWindow).epochHash, "chain");
+        bytes32[2] memory wrong = [bytes32(0), keccak256("parent")];
+        for (uint256 i = 0; i < 2; i++) {
+            p.parentHash = wrong[i];
+            _expectPostError(
+                operator,
+                p,
+                abi.encodeWithSelector(ISettlement.ParentMismatch.selector, wrong[i], actual)
+            );
+        }
     }
 
     function test_error_TotalDecreased() public {
@@ -688,13 +782,13 @@ contract SettlementEpochsTest is Scene {
 
     function test_finality_waitsForTheWindowBefore() public {
         _postTotal(firstWindow, 5);
-        settlement.openChallenge(firstWindow, 1);
+        asDisputes().openChallenge(firstWindow, 1);
         _postTotal(firstWindow + 1, 5);
         vm.warp(dueAt(firstWindow + 30));
         settlement.finalize(10);
         assertEq(settlement.nextFinalWindow(), firstWindow, "blocked");
         _assertStatus(firstWindow + 1, 1, ISettlement.Status.Pending);
-        settlement.closeChallenge(firstWindow, 1);
+        asDisputes().closeChallenge(firstWindow, 1);
         settlement.finalize(10);
         assertEq(settlement.nextFinalWindow(), firstWindow + 2, "both");
     }
@@ -1046,7 +1140,7 @@ contract SettlementRewardsTest is Scene {
     }
 }
 
-/// @dev What a disputes contract may do; here this test is it.
+/// @dev What the network's disputes may do; here this test speaks for them.
 contract SettlementDisputesTest is Scene {
     Ledger private empty;
 
@@ -1063,15 +1157,15 @@ contract SettlementDisputesTest is Scene {
         vm.warp(dueAt(firstWindow) + CHALLENGE - 1);
         vm.expectEmit(address(settlement));
         emit ISettlement.ChallengeOpened(firstWindow, 1, 1);
-        settlement.openChallenge(firstWindow, 1);
-        settlement.openChallenge(firstWindow, 1);
+        asDisputes().openChallenge(firstWindow, 1);
+        asDisputes().openChallenge(firstWindow, 1);
         assertEq(settlement.epoch(firstWindow).openChallenges, 2, "two");
         vm.warp(block.timestamp + RESPONSE);
         vm.expectEmit(address(settlement));
         emit ISettlement.ChallengeClosed(firstWindow, 1, 1);
-        settlement.closeChallenge(firstWindow, 1);
+        asDisputes().closeChallenge(firstWindow, 1);
         assertEq(settlement.nextFinalWindow(), firstWindow, "one is open");
-        settlement.closeChallenge(firstWindow, 1);
+        asDisputes().closeChallenge(firstWindow, 1);
         assertEq(settlement.nextFinalWindow(), firstWindow + 1, "final");
     }
 
@@ -1085,8 +1179,6 @@ contract SettlementDisputesTest is Scene {
         settlement.closeChallenge(firstWindow, 1);
         vm.expectRevert(data);
         settlement.extendChallengeTime(firstWindow, 1);
-        vm.expectRevert(data);
-        settlement.voidEpoch(firstWindow, 1);
         vm.expectRevert(data);
         settlement.slash(operator);
         vm.stopPrank();
@@ -1108,7 +1200,7 @@ contract SettlementDisputesTest is Scene {
         uint256 endsAt = block.timestamp + CHALLENGE;
         vm.warp(endsAt);
         vm.expectRevert(abi.encodeWithSelector(ISettlement.ChallengeTimeOver.selector, endsAt));
-        settlement.openChallenge(firstWindow, 1);
+        asDisputes().openChallenge(firstWindow, 1);
     }
 
     function test_error_NoOpenChallenge() public {
@@ -1116,44 +1208,84 @@ contract SettlementDisputesTest is Scene {
         bytes memory data =
             abi.encodeWithSelector(ISettlement.NoOpenChallenge.selector, firstWindow, 1);
         vm.expectRevert(data);
-        settlement.closeChallenge(firstWindow, 1);
+        asDisputes().closeChallenge(firstWindow, 1);
         vm.expectRevert(data);
-        settlement.extendChallengeTime(firstWindow, 1);
-        vm.expectRevert(data);
-        settlement.voidEpoch(firstWindow, 1);
+        asDisputes().extendChallengeTime(firstWindow, 1);
     }
 
     /// @dev Whoever asked last has a whole response time left to ask on.
     function test_extendChallengeTime() public {
         post(firstWindow, empty);
         uint64 endsAt = uint64(block.timestamp) + CHALLENGE;
-        settlement.openChallenge(firstWindow, 1);
-        settlement.extendChallengeTime(firstWindow, 1);
+        asDisputes().openChallenge(firstWindow, 1);
+        asDisputes().extendChallengeTime(firstWindow, 1);
         assertEq(settlement.epoch(firstWindow).challengeEndsAt, endsAt, "enough time is left");
         vm.warp(endsAt + 7);
         vm.expectEmit(address(settlement));
         emit ISettlement.ChallengeTimeExtended(firstWindow, 1, endsAt + 7 + RESPONSE);
-        settlement.extendChallengeTime(firstWindow, 1);
-        settlement.closeChallenge(firstWindow, 1);
+        asDisputes().extendChallengeTime(firstWindow, 1);
+        asDisputes().closeChallenge(firstWindow, 1);
         settlement.finalize(1);
         assertEq(settlement.nextFinalWindow(), firstWindow, "not final yet");
-        settlement.openChallenge(firstWindow, 1);
-        settlement.closeChallenge(firstWindow, 1);
+        asDisputes().openChallenge(firstWindow, 1);
+        asDisputes().closeChallenge(firstWindow, 1);
         vm.warp(endsAt + 7 + RESPONSE);
         assertEq(settlement.nextFinalWindow(), firstWindow + 1, "final");
     }
 
-    /// @dev Windows 0 final, 1 and 2 pending, 1 voided: 2 falls with it, both are posted again.
-    function test_voidEpoch() public {
+    function test_slash() public {
+        vm.prank(operator);
+        settlement.requestWithdrawal(4 ether);
+        uint256 before = address(disputes).balance;
+        uint256 burned = address(0).balance;
+        vm.expectEmit(address(settlement));
+        emit ISettlement.Slashed(operator, 5 ether, 5 ether);
+        vm.expectEmit(address(settlement));
+        emit ISettlement.OperatorListed(operator, 1, false);
+        assertEq(asDisputes().slash(operator), 5 ether, "paid");
+        assertEq(address(disputes).balance - before, 5 ether, "received");
+        assertEq(address(0).balance - burned, 5 ether, "burned");
+        assertEq(settlement.operator(operator).bond, 0, "bond");
+        assertEq(settlement.operator(operator).leaving, 0, "leaving");
+        assertTrue(!settlement.operator(operator).listed, "listed");
+        assertEq(address(settlement).balance, 10 ether, "the bond of the other");
+        assertEq(asDisputes().slash(operator), 0, "nothing left");
+        vm.expectRevert(err(ISettlement.NothingToWithdraw.selector));
+        vm.prank(operator);
+        settlement.withdraw();
+        vm.warp(dueAt(firstWindow));
+        _expectPostError(
+            0, operator, abi.encodeWithSelector(ISettlement.NotListed.selector, operator)
+        );
+        // Whoever was listed once may bond; whoever is listed may post.
+        bond(operator, 1, 1 ether);
+        settlement.listOperator(operator, true);
+        _post(0, operator, 0);
+    }
+
+    function test_slash_oddWeiIsBurned() public {
+        bond(operator, 1, 1);
+        assertEq(asDisputes().slash(operator), 5 ether, "paid");
+        assertEq(address(settlement).balance, 10 ether, "rest");
+    }
+
+    function test_slash_ofNobody() public {
+        _post(0, operator, 100);
+        assertEq(asDisputes().slash(address(0xbad)), 0, "paid");
+        _assertStatus(0, 1, ISettlement.Status.Pending);
+    }
+
+    /// @dev Window 0 is final, 1 and 2 pending: both fall, and are posted again by another.
+    function test_slash_voids() public {
         _post(0, operator, 100);
         vm.warp(block.timestamp + CHALLENGE);
         _post(1, operator, 200);
         _post(2, operator, 300);
-        settlement.openChallenge(firstWindow + 1, 1);
-        settlement.openChallenge(firstWindow + 2, 1);
+        asDisputes().openChallenge(firstWindow + 1, 1);
+        asDisputes().openChallenge(firstWindow + 2, 1);
         vm.expectEmit(address(settlement));
         emit ISettlement.EpochsVoided(firstWindow + 1, firstWindow + 2);
-        settlement.voidEpoch(firstWindow + 1, 1);
+        asDisputes().slash(operator);
         assertEq(settlement.nextWindow(), firstWindow + 1, "nextWindow");
         _assertStatus(0, 1, ISettlement.Status.Final);
         _assertStatus(1, 1, ISettlement.Status.Void);
@@ -1162,7 +1294,7 @@ contract SettlementDisputesTest is Scene {
         // Nothing can be done to a voided epoch, and closing what was open on it is no error.
         _expectNotPending(firstWindow + 1, 1);
         _expectNotPending(firstWindow + 2, 1);
-        settlement.closeChallenge(firstWindow + 2, 1);
+        asDisputes().closeChallenge(firstWindow + 2, 1);
 
         // Void for good, however much time goes by.
         vm.warp(block.timestamp + 100 days);
@@ -1172,86 +1304,175 @@ contract SettlementDisputesTest is Scene {
         settlement.redeem(firstWindow + 1, new ISettlement.Redemption[](0));
 
         // The next attempt builds on the last good epoch: its total may be below that of the voided one.
-        ISettlement.Posting memory p = _posting(1, 100);
-        p.parentAttempt = 1;
-        vm.prank(standby);
-        settlement.postEpoch(p);
+        bytes32 voided = settlement.epoch(firstWindow + 1).epochHash;
+        _post(1, standby, 100);
         assertEq(settlement.epoch(firstWindow + 1).attempt, 2, "attempt");
         assertEq(settlement.epoch(firstWindow + 1).openChallenges, 0, "none open");
         _assertStatus(1, 1, ISettlement.Status.Void);
         _assertStatus(1, 2, ISettlement.Status.Pending);
         _assertStatus(2, 1, ISettlement.Status.Void);
-        settlement.closeChallenge(firstWindow + 1, 1);
+        asDisputes().closeChallenge(firstWindow + 1, 1);
 
         // Who built on the first attempt of window 1 does not land on the second.
-        p = _posting(2, 300);
-        p.parentAttempt = 1;
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.ParentMismatch.selector, 1, 2));
+        ISettlement.Posting memory p = _posting(2, 300);
+        bytes32 parentHash = p.parentHash;
+        p.parentHash = voided;
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlement.ParentMismatch.selector, voided, parentHash)
+        );
         vm.prank(standby);
         settlement.postEpoch(p);
-        p.parentAttempt = 2;
-        vm.prank(standby);
-        settlement.postEpoch(p);
+        _post(2, standby, 300);
         vm.warp(block.timestamp + CHALLENGE);
         assertEq(settlement.nextFinalWindow(), firstWindow + 3, "all final");
         _assertStatus(2, 2, ISettlement.Status.Final);
     }
 
     /// @dev The pointer may lag behind; what is final nevertheless cannot be voided.
-    function test_voidEpoch_notWhatIsFinal() public {
+    function test_slash_notWhatIsFinal() public {
         _post(0, operator, 100);
         _post(1, operator, 200);
         vm.warp(block.timestamp + CHALLENGE - 1);
-        settlement.openChallenge(firstWindow + 1, 1);
+        asDisputes().openChallenge(firstWindow + 1, 1);
         vm.warp(block.timestamp + 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlement.NoOpenChallenge.selector, firstWindow, 1)
-        );
-        settlement.voidEpoch(firstWindow, 1);
-        settlement.voidEpoch(firstWindow + 1, 1);
+        vm.expectEmit(address(settlement));
+        emit ISettlement.Finalized(firstWindow, 100);
+        asDisputes().slash(operator);
         _assertStatus(0, 1, ISettlement.Status.Final);
+        _assertStatus(1, 1, ISettlement.Status.Void);
     }
 
-    function test_voidEpoch_newRulesDoNotApplyToOldWindows() public {
+    function test_slash_whenAllIsFinal() public {
+        _post(0, operator, 100);
+        vm.warp(block.timestamp + CHALLENGE);
+        asDisputes().slash(operator);
+        _assertStatus(0, 1, ISettlement.Status.Final);
+        assertEq(settlement.nextWindow(), firstWindow + 1, "nextWindow");
+    }
+
+    /// @dev Another's epochs before it stay, those after it do not.
+    function test_slash_betweenOthers() public {
+        vm.warp(dueAt(firstWindow + 10) + TAKEOVER);
+        _post(0, standby, 0);
+        _post(1, operator, 0);
+        _post(2, operator, 0);
+        _post(3, standby, 0);
+        vm.expectEmit(address(settlement));
+        emit ISettlement.EpochsVoided(firstWindow + 1, firstWindow + 3);
+        asDisputes().slash(operator);
+        _assertStatus(0, 1, ISettlement.Status.Pending);
+        _post(1, standby, 0);
+        vm.expectEmit(address(settlement));
+        emit ISettlement.EpochsVoided(firstWindow, firstWindow + 1);
+        asDisputes().slash(standby);
+    }
+
+    /// @dev Nor do those fall that lie between what is final and the rest.
+    function test_slash_runsThatInterleave() public {
+        vm.warp(dueAt(firstWindow + 10) + TAKEOVER);
+        _post(0, operator, 0);
+        vm.warp(block.timestamp + CHALLENGE / 2);
+        _post(1, standby, 0);
+        _post(2, operator, 0);
+        vm.warp(block.timestamp + CHALLENGE / 2);
+        vm.expectEmit(address(settlement));
+        emit ISettlement.EpochsVoided(firstWindow + 2, firstWindow + 2);
+        asDisputes().slash(operator);
+        _assertStatus(1, 1, ISettlement.Status.Pending);
+    }
+
+    /// @dev Who has nothing pending any more takes nothing down.
+    function test_slash_afterARunThatIsFinal() public {
+        vm.warp(dueAt(firstWindow + 10) + TAKEOVER);
+        _post(0, operator, 0);
+        vm.warp(block.timestamp + CHALLENGE);
+        _post(1, standby, 0);
+        asDisputes().slash(operator);
+        _assertStatus(1, 1, ISettlement.Status.Pending);
+    }
+
+    /// @dev After the epochs between were voided, an operator goes on where it was before.
+    function test_slash_afterOthersWereVoided() public {
+        vm.warp(dueAt(firstWindow + 10) + TAKEOVER);
+        _post(0, standby, 0);
+        vm.warp(block.timestamp + CHALLENGE);
+        _post(1, operator, 0);
+        _post(2, standby, 0); // the run before is final: a new one begins
+        asDisputes().slash(operator);
+        _post(1, standby, 0); // its own epoch is the parent
+        vm.expectEmit(address(settlement));
+        emit ISettlement.EpochsVoided(firstWindow + 1, firstWindow + 1);
+        asDisputes().slash(standby);
+    }
+
+    /// @dev Nothing that is final may be voided, and one call looks at no more than 256 windows.
+    function test_error_NotFinalized() public {
+        vm.warp(dueAt(firstWindow + 300));
+        for (uint32 i = 0; i < 258; i++) {
+            _post(i, operator, 0);
+        }
+        asDisputes().openChallenge(firstWindow + 257, 1);
+        vm.warp(block.timestamp + CHALLENGE);
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlement.NotFinalized.selector, firstWindow + 256)
+        );
+        asDisputes().slash(operator);
+        settlement.finalize(1);
+        asDisputes().slash(operator);
+        _assertStatus(256, 1, ISettlement.Status.Final);
+        _assertStatus(257, 1, ISettlement.Status.Void);
+    }
+
+    function test_slash_newRulesDoNotApplyToOldWindows() public {
         _post(0, operator, 100);
         ISettlement.Config memory changed = config();
         changed.operator = standby;
         settlement.setConfig(changed);
         _post(1, operator, 200);
-        settlement.openChallenge(firstWindow, 1);
-        settlement.voidEpoch(firstWindow, 1);
+        asDisputes().slash(operator);
         assertEq(settlement.versionAt(firstWindow).operator, operator, "rules of the window");
-        _post(0, operator, 100);
+        _post(0, standby, 100);
     }
 
-    function test_slash() public {
-        vm.prank(operator);
-        settlement.requestWithdrawal(4 ether);
-        uint256 before = address(this).balance;
-        uint256 burned = address(0).balance;
-        vm.expectEmit(address(settlement));
-        emit ISettlement.Slashed(operator, 5 ether, 5 ether);
-        assertEq(settlement.slash(operator), 5 ether, "paid");
-        assertEq(address(this).balance - before, 5 ether, "received");
-        assertEq(address(0).balance - burned, 5 ether, "burned");
-        assertEq(settlement.operator(operator).bond, 0, "bond");
-        assertEq(settlement.operator(operator).leaving, 0, "leaving");
-        assertEq(address(settlement).balance, 10 ether, "the bond of the other");
-        assertEq(settlement.slash(operator), 0, "nothing left");
-        vm.expectRevert(err(ISettlement.NothingToWithdraw.selector));
-        vm.prank(operator);
-        settlement.withdraw();
-        vm.warp(dueAt(firstWindow));
-        ISettlement.Posting memory p = _posting(0, 0);
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.BondTooSmall.selector, 0, MIN_BOND));
-        vm.prank(operator);
+    /// @dev Three operators take turns, windows become final, operators fall: always from their earliest
+    /// epoch that is not final.
+    function testFuzz_slash(uint256 seed) public {
+        address[3] memory posters = [operator, standby, address(0x3d)];
+        settlement.listOperator(posters[2], true);
+        bond(posters[2], 3, 10 ether);
+        ISettlement.Config memory changed = config();
+        changed.operator = address(0);
+        changed.takeoverDelay = 0;
+        settlement.setConfig(changed);
+        vm.warp(dueAt(firstWindow + 1000));
+        for (uint256 i = 0; i < 60; i++) {
+            uint256 r = uint256(keccak256(abi.encode(seed, i)));
+            address who = posters[(r >> 8) % 3];
+            if (r % 8 < 5) {
+                _post(settlement.nextWindow() - firstWindow, who, 0);
+                continue;
+            }
+            if (r % 8 < 7) {
+                vm.warp(block.timestamp + (r >> 16) % CHALLENGE);
+                continue;
+            }
+            uint32 nextFinal = settlement.nextFinalWindow();
+            uint32 next = settlement.nextWindow();
+            uint32 expected = nextFinal;
+            uint16 id = settlement.operator(who).id;
+            while (expected < next && settlement.epoch(expected).operatorId != id) expected++;
+            asDisputes().slash(who);
+            assertEq(settlement.nextWindow(), expected, "nextWindow");
+            bond(who, 1 + (r >> 8) % 3, 10 ether);
+            settlement.listOperator(who, true);
+        }
+    }
+
+    function _expectPostError(uint32 index, address poster, bytes memory data) private {
+        ISettlement.Posting memory p = _posting(index, 0);
+        vm.expectRevert(data);
+        vm.prank(poster);
         settlement.postEpoch(p);
-    }
-
-    function test_slash_oddWeiIsBurned() public {
-        bond(operator, 1, 1);
-        assertEq(settlement.slash(operator), 5 ether, "paid");
-        assertEq(address(settlement).balance, 10 ether, "rest");
     }
 
     function _posting(uint32 index, uint128 total)
@@ -1265,7 +1486,8 @@ contract SettlementDisputesTest is Scene {
 
     function _post(uint32 index, address poster, uint128 total) private {
         ISettlement.Posting memory p = _posting(index, total);
-        if (block.timestamp < dueAt(p.window)) vm.warp(dueAt(p.window));
+        uint256 from = dueAt(p.window) + (poster == operator ? 0 : TAKEOVER);
+        if (block.timestamp < from) vm.warp(from);
         vm.prank(poster);
         settlement.postEpoch(p);
     }
@@ -1273,11 +1495,9 @@ contract SettlementDisputesTest is Scene {
     function _expectNotPending(uint32 window, uint32 attempt) private {
         bytes memory data = abi.encodeWithSelector(ISettlement.NotPending.selector, window, attempt);
         vm.expectRevert(data);
-        settlement.openChallenge(window, attempt);
+        asDisputes().openChallenge(window, attempt);
         vm.expectRevert(data);
-        settlement.extendChallengeTime(window, attempt);
-        vm.expectRevert(data);
-        settlement.voidEpoch(window, attempt);
+        asDisputes().extendChallengeTime(window, attempt);
     }
 
     function _assertStatus(uint32 index, uint32 attempt, ISettlement.Status expected) private view {

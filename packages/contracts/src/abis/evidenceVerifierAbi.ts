@@ -701,7 +701,7 @@ export const evidenceVerifierAbi = [
     ],
     "name": "checkCarry",
     "outputs": [],
-    "stateMutability": "view",
+    "stateMutability": "pure",
     "type": "function"
   },
   {
@@ -1085,7 +1085,7 @@ export const evidenceVerifierAbi = [
     ],
     "name": "checkEntry",
     "outputs": [],
-    "stateMutability": "view",
+    "stateMutability": "pure",
     "type": "function"
   },
   {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {DeviceRegistry} from "../../solidity/DeviceRegistry.sol";
+import {Disputes} from "../../solidity/Disputes.sol";
 import {Membership} from "../../solidity/Membership.sol";
 import {NetworkFactory} from "../../solidity/NetworkFactory.sol";
 import {NetworkToken} from "../../solidity/NetworkToken.sol";
@@ -14,7 +15,7 @@ import {ThresholdPolicy} from "../../solidity/policies/ThresholdPolicy.sol";
 import {Ledger} from "./Ledger.sol";
 import {Test} from "./Test.sol";
 
-/// @dev A network of daily windows that this test owns and disputes, with one bonded operator.
+/// @dev A network of daily windows that this test owns, with one bonded operator.
 abstract contract Scene is Test {
     uint32 internal constant DAY = 1 days;
     uint32 internal constant GRACE = 1 hours;
@@ -24,6 +25,7 @@ abstract contract Scene is Test {
     uint32 internal constant RETENTION = 30 days;
     uint96 internal constant MIN_BOND = 1 ether;
     uint128 internal constant COVERAGE = 1000;
+    uint96 internal constant CHALLENGE_BOND = 0.1 ether;
 
     address internal immutable operator = address(0x0905);
     address internal immutable standby = address(0x57a4);
@@ -31,11 +33,14 @@ abstract contract Scene is Test {
 
     DeviceRegistry internal registry;
     NetworkFactory internal factory;
+    /// @dev What the network's disputes are a clone of.
+    Disputes internal disputesImplementation;
     SumMetric internal metric;
     ThresholdPolicy internal policy;
     Settlement internal settlement;
     Membership internal membership;
     NetworkToken internal token;
+    Disputes internal disputes;
     uint32 internal firstWindow;
 
     receive() external payable {}
@@ -44,12 +49,14 @@ abstract contract Scene is Test {
         vm.warp(1_790_000_000);
         registry = new DeviceRegistry();
         factory = new NetworkFactory(address(registry));
+        disputesImplementation = new Disputes();
         metric = new SumMetric();
         policy = new ThresholdPolicy();
         (, INetworkFactory.Network memory network) = factory.createNetwork(networkParams());
         settlement = Settlement(network.settlement);
         membership = Membership(network.membership);
         token = NetworkToken(network.token);
+        disputes = Disputes(payable(network.disputes));
         firstWindow = settlement.firstWindow();
         bond(operator, 1, 10 ether);
     }
@@ -72,6 +79,7 @@ abstract contract Scene is Test {
         result.maxRowsBytes = 4096;
         result.minBond = MIN_BOND;
         result.coverage = COVERAGE;
+        result.challengeBond = CHALLENGE_BOND;
     }
 
     function networkParams() internal view returns (INetworkFactory.NetworkParams memory) {
@@ -79,7 +87,7 @@ abstract contract Scene is Test {
             name: "Steps",
             symbol: "STEP",
             owner: address(this),
-            disputes: address(this),
+            disputes: address(disputesImplementation),
             windowSeconds: DAY,
             config: config()
         });
@@ -90,6 +98,12 @@ abstract contract Scene is Test {
         vm.deal(account, account.balance + amount);
         vm.prank(account);
         settlement.bond{value: amount}(bytes32(x), bytes32(y));
+    }
+
+    /// @dev The settlement, for one call of its disputes.
+    function asDisputes() internal returns (Settlement) {
+        vm.prank(address(disputes));
+        return settlement;
     }
 
     // Devices
@@ -147,7 +161,7 @@ abstract contract Scene is Test {
         returns (ISettlement.Posting memory result)
     {
         result.window = window;
-        if (window > firstWindow) result.parentAttempt = settlement.epoch(window - 1).attempt;
+        if (window > firstWindow) result.parentHash = settlement.epoch(window - 1).epochHash;
         result.depth = ledger.depth();
         (result.ledgerRoot, result.ledgerTotal) = ledger.root();
         result.logs = logs(1);
