@@ -123,8 +123,8 @@ export type Challenge =
     }
   | {
       readonly kind: 'consistency'
-      readonly epoch: EpochEvidence
       readonly shard: number
+      /** An epoch of the same operator that stands. */
       readonly earlier: { readonly window: number; readonly epoch: EpochEvidence }
     }
   | {

@@ -1,4 +1,4 @@
-import { type Address, encodeDeployData, type Hex, zeroAddress } from 'viem'
+import { type Address, encodeDeployData, type Hex } from 'viem'
 import { networkFactoryAbi } from '../abis/networkFactoryAbi.js'
 import type { Deployment } from '../addresses.js'
 import { averageMetricBytecode } from '../bytecode/averageMetricBytecode.js'
@@ -6,6 +6,7 @@ import { countMetricBytecode } from '../bytecode/countMetricBytecode.js'
 import { coverageMetricBytecode } from '../bytecode/coverageMetricBytecode.js'
 import { deployedP256VerifierBytecode } from '../bytecode/deployedP256VerifierBytecode.js'
 import { deviceRegistryBytecode } from '../bytecode/deviceRegistryBytecode.js'
+import { disputesBytecode } from '../bytecode/disputesBytecode.js'
 import { distanceMetricBytecode } from '../bytecode/distanceMetricBytecode.js'
 import { networkFactoryBytecode } from '../bytecode/networkFactoryBytecode.js'
 import { sumMetricBytecode } from '../bytecode/sumMetricBytecode.js'
@@ -15,7 +16,7 @@ import type { AnyClient, WriteOptions } from '../chain/writeContract.js'
 
 /**
  * Deploys what all networks of a chain share: registry, factory, metrics,
- * reward policy and P-256 verifier. Eight transactions, one after the other.
+ * reward policy, P-256 verifier and disputes. Ten transactions, one after the other.
  */
 export async function deployMachinefi(
   client: AnyClient,
@@ -41,7 +42,8 @@ export async function deployMachinefi(
   }
   const policy = await deploy('ThresholdPolicy', thresholdPolicyBytecode)
   const p256Verifier = await deploy('DeployedP256Verifier', deployedP256VerifierBytecode)
-  return { registry, factory, metrics, policy, p256Verifier, disputes: zeroAddress }
+  const disputes = await deploy('Disputes', disputesBytecode)
+  return { registry, factory, metrics, policy, p256Verifier, disputes }
 }
 
 export declare namespace deployMachinefi {

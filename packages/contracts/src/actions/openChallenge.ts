@@ -18,7 +18,7 @@ import {
   toOpenedChallenge,
 } from '../Dispute.js'
 import type { Network } from '../Network.js'
-import { readChallengeBond } from './readChallengeBond.js'
+import { readBaseFee, readChallengeBond } from './readChallengeBond.js'
 
 /**
  * Points at a place of a pending epoch that is wrong, or that the challenger was not shown, and
@@ -39,8 +39,7 @@ export async function openChallenge(
   client: AnyClient,
   parameters: openChallenge.Parameters,
 ): Promise<openChallenge.ReturnType> {
-  const { network, window } = parameters
-  const bond = parameters.bond ?? (await readChallengeBond(client, { network, window }))
+  const { bond = await readBond(client, parameters) } = parameters
   const { hash, receipt } = await writeContract(
     client,
     { ...toCall(parameters), value: bond },
@@ -62,12 +61,20 @@ export declare namespace openChallenge {
     challenge: Challenge
     /**
      * Wei, all of it at stake.
-     * @default what the contract asks for, and half of what it asks for because of gas prices: they
-     * may rise before it is mined
+     * @default what the contract would ask for if the base fee rose by half until it is mined
      */
     bond?: bigint | undefined
   }
   type ReturnType = OpenedChallenge & WriteResult
+}
+
+/** What is asked for now, and would be if the base fee rose by half: three full blocks. */
+async function readBond(
+  client: AnyClient,
+  { network, window }: openChallenge.Parameters,
+): Promise<bigint> {
+  const baseFee = await readBaseFee(client)
+  return readChallengeBond(client, { baseFee: baseFee + baseFee / 2n, network, window })
 }
 
 function toCall({ attempt, challenge, network, window }: openChallenge.Parameters) {
@@ -97,15 +104,8 @@ function toCall({ attempt, challenge, network, window }: openChallenge.Parameter
       return disputesCall(network, 'challengeOmission', args)
     }
     case 'consistency': {
-      const { earlier, epoch, shard } = challenge
-      const args = [
-        window,
-        attempt,
-        toEpochEvidence(epoch),
-        earlier.window,
-        toEpochEvidence(earlier.epoch),
-        shard,
-      ] as const
+      const { earlier, shard } = challenge
+      const args = [window, attempt, earlier.window, toEpochEvidence(earlier.epoch), shard] as const
       return disputesCall(network, 'challengeConsistency', args)
     }
     case 'checkpoint': {

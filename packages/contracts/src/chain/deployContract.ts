@@ -21,9 +21,9 @@ export async function deployContract(
     const receipt = await sendTransaction(
       client,
       { account, data: call.data, gas: gasLimit(gas) },
-      (hash) => {
+      (hash, sent) => {
         onHash?.(hash)
-        return waitForReceipt(client, { confirmations, functionName, hash })
+        return waitForReceipt(client, { confirmations, functionName, hash, sent })
       },
     )
     const { contractAddress, transactionHash: hash } = receipt

@@ -1,4 +1,11 @@
-import { type Account, type Address, type Hash, type Hex, keccak256 } from 'viem'
+import {
+  type Account,
+  type Address,
+  type Hash,
+  type Hex,
+  keccak256,
+  type WaitForTransactionReceiptParameters,
+} from 'viem'
 import { parseAccount } from 'viem/accounts'
 import {
   getTransactionCount,
@@ -13,6 +20,9 @@ type Request = { account: Account | Address; data: Hex; gas: bigint } & (
   | { to: Address; value?: bigint | undefined }
   | { to?: undefined; value?: undefined }
 )
+
+/** By which another transaction in its place is found. */
+export type Sent = NonNullable<WaitForTransactionReceiptParameters['replacement']>
 
 /** What an account sends at an endpoint: one transaction after the other. */
 type Lane = {
@@ -36,7 +46,7 @@ const lanes = new Map<string, Lane>()
 export async function sendTransaction<result>(
   client: AnyClient,
   request: Request,
-  wait: (hash: Hash) => Promise<result>,
+  wait: (hash: Hash, sent?: Sent) => Promise<result>,
 ): Promise<result> {
   const account = parseAccount(request.account)
   const transaction = { ...request, account, chain: client.chain ?? null }
@@ -74,7 +84,8 @@ export async function sendTransaction<result>(
   try {
     const sent = await turn
     nonce = sent.nonce
-    return await wait(sent.hash)
+    const { data: input, to = null, value = 0n } = request
+    return await wait(sent.hash, { from: account.address, input, nonce, to, value })
   } finally {
     if (nonce !== undefined) lane.inFlight.delete(nonce)
     if (lane.last === last && lane.inFlight.size === 0) lanes.delete(key)

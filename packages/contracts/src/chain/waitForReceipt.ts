@@ -1,6 +1,7 @@
 import type { Address, Hash, TransactionReceipt } from 'viem'
 import { waitForTransactionReceipt } from 'viem/actions'
 import { ContractError, TransactionRejectedError } from '../errors.js'
+import type { Sent } from './sendTransaction.js'
 import type { AnyClient } from './writeContract.js'
 
 /**
@@ -16,9 +17,10 @@ export async function waitForReceipt(
     confirmations: number
     functionName: string
     hash: Hash
+    sent?: Sent | undefined
   },
 ): Promise<TransactionReceipt> {
-  const { address, confirmations, functionName, hash } = options
+  const { address, confirmations, functionName, hash, sent: replacement } = options
   let replaced: 'cancelled' | 'replaced' | undefined
   const receipt = await waitForTransactionReceipt(client, {
     confirmations,
@@ -26,6 +28,7 @@ export async function waitForReceipt(
     onReplaced: ({ reason }) => {
       replaced = reason === 'repriced' ? undefined : reason
     },
+    replacement,
   })
   if (!replaced) return receipt
   const reason = `never mined: the account sent ${receipt.transactionHash} in its place`

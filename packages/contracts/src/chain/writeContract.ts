@@ -75,9 +75,9 @@ export async function writeContract<
     const receipt = await sendTransaction(
       client,
       { account, data, gas: gasLimit(estimate), to: address, value: call.value },
-      (hash) => {
+      (hash, sent) => {
         onHash?.(hash)
-        return waitForReceipt(client, { address, confirmations, functionName, hash })
+        return waitForReceipt(client, { address, confirmations, functionName, hash, sent })
       },
     )
     const hash = receipt.transactionHash
