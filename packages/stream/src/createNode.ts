@@ -1,15 +1,16 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import { type AnyClient, ContractError, type Deployment, type Network } from '@machinefi/contracts'
-import { BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import type { AnyClient, Deployment, Network } from '@machinefi/contracts'
+import { fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
+import { type AnsweredChallenge, createAnswerer } from './disputes/createAnswerer.js'
 import { greatestSkewMs } from './epochs/buildClaims.js'
 import { createBundler } from './epochs/createBundler.js'
 import { createSettler } from './epochs/createSettler.js'
 import { openEpochStore, type StoredEpoch } from './epochs/openEpochStore.js'
-import { NodeConfigurationError } from './errors.js'
+import { NodeConfigurationError, tellError } from './errors.js'
 import { createRoutes } from './http/createRoutes.js'
 import { formatMetrics } from './http/formatMetrics.js'
 import { type HttpLimits, openServer } from './http/openServer.js'
@@ -65,7 +66,7 @@ export declare namespace createNode {
 export async function startNode(
   options: NodeOptions & { chains: readonly Chain[] },
 ): Promise<Node> {
-  const { dataDir, logSigner, onEpoch, onError = () => {} } = options
+  const { dataDir, logSigner, onAnswer, onEpoch, onError = () => {} } = options
   const { clock: time = Date.now } = options
   const clock = () => Math.floor(time())
   const limits = { ...defaultLimits, ...options.limits }
@@ -130,6 +131,15 @@ export async function startNode(
       pipeline,
       store,
     })
+    const answerer = createAnswerer({
+      epochs,
+      maxAnswers: limits.maxAnswers,
+      onAnswer:
+        onAnswer && (({ network }, answered) => onAnswer({ network: network.id, ...answered })),
+      onError,
+      settler,
+      store,
+    })
     const failures = new Map<OpenNetwork, unknown>()
     const startedAt = clock()
     let closing = false
@@ -140,7 +150,7 @@ export async function startNode(
 
     /** What is wrong with the chain, as seen from here. */
     function chainProblem({ status }: OpenNetwork): string | undefined {
-      if (status.error) return messageOf(status.error)
+      if (status.error) return tellError(status.error)
       const ageMs = performance.now() - status.readAt
       if (ageMs <= maxHeadAgeMs) return undefined
       return `The head of the chain was last read ${Math.floor(ageMs / 1000)} s ago.`
@@ -150,10 +160,12 @@ export async function startNode(
       const problems: string[] = []
       if (pipeline.failure) problems.push(pipeline.failure.shortMessage)
       if (closing) problems.push('The node is shutting down.')
-      for (const [open, error] of failures) problems.push(`${open.network.id}: ${messageOf(error)}`)
+      for (const [open, error] of failures) problems.push(`${open.network.id}: ${tellError(error)}`)
       for (const open of all) {
         const waiting = settler.waiting(open)
         if (waiting) problems.push(`${open.network.id}: ${waiting}`)
+        for (const problem of answerer.problems(open))
+          problems.push(`${open.network.id}: ${problem}`)
       }
       for (const open of all) {
         const problem = chainProblem(open)
@@ -165,11 +177,12 @@ export async function startNode(
         ok: problems.length === 0,
         problems,
         startedAt,
-        networks: all.map(({ network, state, status }) => ({
-          id: network.id,
-          size: state.size,
-          members: state.members.size,
-          block: status.block,
+        networks: all.map((open) => ({
+          id: open.network.id,
+          size: open.state.size,
+          members: open.state.members.size,
+          block: open.status.block,
+          challenges: answerer.stats(open),
         })),
       }
     }
@@ -191,6 +204,7 @@ export async function startNode(
         maxBatchesPerBody: limits.maxBatchesPerBody,
         metrics: () =>
           formatMetrics({
+            challenges: answerer.stats,
             chainFailing: (open) => (chainProblem(open) ? 1 : 0),
             evidence: () => pipeline.stats.refused.get('equivocation') ?? 0,
             failing: (open) => (failures.has(open) || settler.waiting(open) ? 1 : 0),
@@ -251,6 +265,14 @@ export async function startNode(
       async refresh() {
         await Promise.all(all.map((open) => open.refresh()))
       },
+      async answer() {
+        await Promise.all(
+          all.map(async (open) => {
+            await open.refresh()
+            await answerer.answer(open)
+          }),
+        )
+      },
       health,
       listen({ host = '127.0.0.1', port = 4270 } = {}) {
         listening ??= server.listen({ host, port }).then((address) => {
@@ -271,7 +293,11 @@ export async function startNode(
           }
         }
         // Each on its own: while one transaction waits for its block, all chains are followed.
-        for (const open of all) void repeat(open.refresh)
+        for (const open of all)
+          void repeat(async () => {
+            await open.refresh()
+            await answerer.follow(open)
+          })
         void repeat(settle)
       },
       async close() {
@@ -281,6 +307,11 @@ export async function startNode(
         const drained = server.close(limits.closeGraceMs)
         await pipeline.close()
         await settling
+        // What is in no block after that is found again at the next start.
+        await Promise.race([
+          answerer.close(),
+          sleep(limits.closeGraceMs, undefined, { ref: false }),
+        ])
         await drained
         await setImmediate()
         store.close()
@@ -308,6 +339,8 @@ export type NodeOptions = {
    * say is believed without a proof. @default []
    */
   peers?: readonly (string | URL)[] | undefined
+  /** Told of every challenge that this node has answered. */
+  onAnswer?: ((answered: AnsweredChallenge & { network: string }) => void) | undefined
   /** Told of every epoch as it is posted. */
   onEpoch?: ((epoch: SettledEpoch) => void) | undefined
   /** Told of what went wrong in the background. */
@@ -316,6 +349,8 @@ export type NodeOptions = {
 
 export type NodeLimits = PipelineLimits &
   HttpLimits & {
+    /** Answers to challenges under way at a time, for each network. */
+    maxAnswers: number
     maxBatchesPerBody: number
     /** Least time between two refreshes of the members that unknown devices cause. */
     refreshMs: number
@@ -337,12 +372,17 @@ export type Node = {
   ingest(network: string, batches: readonly Uint8Array[]): Promise<Outcome[]>
   /** Does all epoch work that is due now: cut, build, post, expire. Resolves to what was posted. */
   settle(): Promise<SettledEpoch[]>
+  /**
+   * Reads the challenges to what this operator has posted and answers what is open; resolves once all
+   * are answered or have failed, which `health` tells.
+   */
+  answer(): Promise<void>
   /** Reads new members and rules from the chain. */
   refresh(): Promise<void>
   health(): { ok: boolean; problems: string[] } & Record<string, unknown>
   /** Serves HTTP; resolves to the URL. Once: a second call resolves to the same. */
   listen(options?: { host?: string; port?: number }): Promise<string>
-  /** Follows the chain and settles by a timer until it is closed. */
+  /** Follows the chain, answers challenges and settles by a timer until it is closed. */
   start(options?: { everyMs?: number }): void
   /** Answers what was taken in, then lets go of the data directory. */
   close(): Promise<void>
@@ -355,6 +395,7 @@ export const defaultLimits: NodeLimits = {
   maxPending: 10_000,
   maxPendingBytes: 64 * 1024 * 1024,
   maxSkewMs: 120_000,
+  maxAnswers: 8,
   maxBatchesPerBody: 1000,
   maxBodyBytes: 8 * 1024 * 1024,
   maxConnections: 1024,
@@ -363,10 +404,4 @@ export const defaultLimits: NodeLimits = {
   refreshMs: 1000,
   maxHeadAgeMs: 30_000,
   closeGraceMs: 10_000,
-}
-
-/** For anyone to read: nothing that the SDK has not written itself. */
-function messageOf(error: unknown): string {
-  if (error instanceof ContractError && !error.revert) return `${error.functionName} failed.`
-  return error instanceof BaseError ? error.shortMessage : 'An unexpected error.'
 }

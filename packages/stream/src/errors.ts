@@ -1,4 +1,6 @@
+import { ContractError } from '@machinefi/contracts'
 import { BaseError } from '@machinefi/core'
+import type { ChainChallenge } from './chain/chain.js'
 
 /** The data directory cannot be used: held by a process, foreign, or damaged. */
 export class DataDirectoryError extends BaseError {
@@ -39,5 +41,61 @@ export class EpochConflictError extends BaseError {
   override readonly name = 'EpochConflictError'
   constructor(shortMessage: string, options: { metaMessages?: readonly string[] } = {}) {
     super(shortMessage, { kind: 'integrity', ...options })
+  }
+}
+
+/** A challenge of an epoch of this operator is not answered: the bond is at stake until it is. */
+export class ChallengeError extends BaseError {
+  override readonly name = 'ChallengeError'
+  readonly challenge: ChainChallenge
+  constructor(challenge: ChainChallenge, reason: string, cause?: unknown) {
+    super(`${describeChallenge(challenge)} is not answered: ${reason}`, {
+      kind: 'integrity',
+      cause,
+      docsPath: 'protocol/disputes.md',
+      metaMessages: [`Challenge: ${challenge.id}`],
+    })
+    this.challenge = challenge
+  }
+}
+
+/** There is no answer to a challenge that the contract would take. */
+export class NoAnswerError extends BaseError {
+  override readonly name = 'NoAnswerError'
+  constructor(shortMessage: string) {
+    super(shortMessage, { kind: 'integrity' })
+  }
+}
+
+/** Another node cannot be used; its address is named without what may be secret in it. */
+export class PeerError extends BaseError {
+  override readonly name = 'PeerError'
+  constructor(peer: URL, reason: string, cause?: unknown) {
+    super(`The peer ${peer.host} was asked for a ledger: ${reason}.`, { kind: 'transport', cause })
+  }
+}
+
+/** What may be told to anyone: nothing that the SDK has not written itself. */
+export function tellError(error: unknown): string {
+  if (error instanceof ContractError && !error.revert) return `${error.functionName} failed.`
+  return error instanceof BaseError ? error.shortMessage : 'An unexpected error.'
+}
+
+function describeChallenge({ deadline, point, window }: ChainChallenge): string {
+  return `A challenge of window ${window} (${placeOf(point)}, until ${new Date(deadline).toISOString()})`
+}
+
+function placeOf(point: ChainChallenge['point']): string {
+  switch (point.kind) {
+    case 'step':
+      return `step ${point.step} in slot ${point.slot}`
+    case 'carry':
+      return `carry in slot ${point.slot}`
+    case 'omission':
+      return `omission of entry ${point.index}`
+    case 'consistency':
+      return `consistency with size ${point.size}`
+    case 'reveal':
+      return `reveal of node ${point.index} at height ${point.height}`
   }
 }

@@ -1,4 +1,13 @@
-export type { Chain, ChainConfig, ChainMember, PostedEpoch, Posting } from './chain/chain.js'
+export type {
+  Chain,
+  ChainAnswer,
+  ChainChallenge,
+  ChainConfig,
+  ChainMember,
+  OperatorState,
+  PostedEpoch,
+  Posting,
+} from './chain/chain.js'
 export {
   createNode,
   type Node,
@@ -6,11 +15,14 @@ export {
   type NodeOptions,
   type SettledEpoch,
 } from './createNode.js'
+export type { AnsweredChallenge } from './disputes/createAnswerer.js'
 export type { BuiltEpoch, Claim, Posted, StoredEpoch } from './epochs/openEpochStore.js'
 export {
+  ChallengeError,
   DataDirectoryError,
   EpochConflictError,
   NodeConfigurationError,
+  PeerError,
   StoreFailedError,
 } from './errors.js'
 export type { Outcome } from './ingest/createPipeline.js'

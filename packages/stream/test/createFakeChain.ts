@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import {
   fromHex,
   type Hex,
@@ -13,11 +14,22 @@ import {
   encodeMetricParams,
   encodePolicyParams,
   epochHash,
+  type LedgerHead,
   type Metric,
   networkId,
+  type Point,
+  verifyAnswer,
 } from '@machinefi/proof'
 import { defineSchema, schemaHash, signBatch, toRow } from '@machinefi/telemetry'
-import type { Chain, ChainConfig, ChainMember, PostedEpoch, Posting } from '../src/chain/chain.js'
+import type {
+  Chain,
+  ChainChallenge,
+  ChainConfig,
+  ChainMember,
+  PostedEpoch,
+  Posting,
+} from '../src/chain/chain.js'
+import { isPaid } from '../src/epochs/buildClaims.js'
 
 export const walker = defineSchema({ id: 1, tickMs: 1000, fields: { steps: { unit: 'count' } } })
 
@@ -61,6 +73,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
   const epochs = new Map<number, PostedEpoch>()
   /** The latest attempts, void or not. */
   const latest = new Map<number, PostedEpoch>()
+  const disputes: FakeChain['disputes'] = new Map()
   const own: Hex = `0x${'0a'.repeat(20)}`
   const chain: FakeChain = {
     network: {
@@ -118,6 +131,68 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
         post: (posting: Posting) => post(operator, posting),
       })
     },
+    balance: 10n ** 18n,
+    challenges: (from, to) =>
+      answer(
+        [...disputes.values()]
+          .filter(({ block }) => block >= from && block <= to)
+          .map(({ block: _, ...challenge }) => challenge),
+      ),
+    challengeStatus: (id) => answer(disputes.get(id)?.status ?? 'none'),
+    challenge(window, point, { responseTimeMs = 3_600_000 } = {}) {
+      const { attempt } = latest.get(window)!
+      const id = toHex(randomBytes(32))
+      const deadline = chain.time + responseTimeMs
+      const block = ++chain.block
+      disputes.set(id, { attempt, block, deadline, id, point, status: 'open', window })
+      return id
+    },
+    disputes,
+    sent: [],
+    mining: Promise.resolve(),
+    async answer({ answer: given, attempt, point, window }, onSent) {
+      await answer(undefined)
+      const epoch = epochs.get(window)
+      const parent = epochs.get(window - 1)
+      if (epoch?.attempt !== attempt) throw new Error('NotPending')
+      const challenge = [...disputes.values()].find(
+        (open) =>
+          open.window === window &&
+          open.attempt === attempt &&
+          isDeepStrictEqual(structuredClone(open.point), structuredClone(point)),
+      )
+      const verdict = await verifyAnswer(point, given, {
+        attempt,
+        epochHash: fromHex(epoch.epochHash),
+        ledger: toHead(epoch),
+        member(device) {
+          const member = members.find((member) => toHex(member.device) === toHex(device))
+          return member ? { paid: isPaid(member, chain.windowOf(window)), slot: member.slot } : null
+        },
+        metric: metric.type,
+        network: fromHex(chain.network.id),
+        parent: parent ? toHead(parent) : null,
+        schema: walker,
+        window,
+        windowSeconds: windowMs / 1000,
+      })
+      if (!verdict.ok) throw new Error(verdict.reason)
+      if (challenge?.status !== 'open') throw new Error('NotOpen')
+      if (chain.time >= challenge.deadline) throw new Error('DeadlineOver')
+      const transaction = toHex(randomBytes(32))
+      chain.sent.push({ id: challenge.id, transaction })
+      onSent(transaction)
+      await chain.mining
+      if (challenge.status !== 'open') throw new Error('NotOpen')
+      challenge.status = 'answered'
+      await answer(undefined)
+      return { gasUsed: 200_000n, transaction }
+    },
+    isPending: () => answer(false),
+    funds: () => answer({ balance: chain.balance, gasPrice: 10n ** 9n }),
+    unmined: () => answer(chain.unminedCount),
+    unminedCount: 0,
+    windowOf: (window) => ({ end: (window + 1) * windowMs, start: window * windowMs }),
     void(window) {
       for (const later of [...epochs.keys()]) if (later >= window) epochs.delete(later)
     },
@@ -151,7 +226,13 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     nextWindow: () => answer(firstWindow + epochs.size),
     nextFinalWindow: () => {
       let next = firstWindow
-      while ((epochs.get(next)?.challengeEndsAt ?? Number.POSITIVE_INFINITY) <= chain.time) next++
+      const isOpen = (window: number) =>
+        [...disputes.values()].some((open) => open.status === 'open' && open.window === window)
+      while (
+        (epochs.get(next)?.challengeEndsAt ?? Number.POSITIVE_INFINITY) <= chain.time &&
+        !isOpen(next)
+      )
+        next++
       return answer(next)
     },
     latest: (window) => {
@@ -218,6 +299,10 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
   return chain
 }
 
+function toHead({ depth, ledgerRoot, ledgerTotal }: PostedEpoch): LedgerHead {
+  return { depth, root: ledgerRoot, total: ledgerTotal }
+}
+
 export declare namespace createFakeChain {
   type Options = {
     serial?: number
@@ -243,6 +328,17 @@ export type FakeChain = Chain & {
   bonded: Hex | undefined
   /** The same chain, seen and posted to by another operator that is listed and bonded. */
   as(operator: Hex, logKey: Hex): FakeChain
+  /** What the account of the operator has, wei. */
+  balance: bigint
+  /** Opens a challenge to the latest attempt at a window. */
+  challenge(window: number, point: Point, options?: { responseTimeMs?: number }): Hex
+  disputes: Map<Hex, ChainChallenge & { block: number }>
+  /** Answers that were sent, in order. */
+  sent: { id: Hex; transaction: Hex }[]
+  /** What answers wait for once they are sent. */
+  mining: Promise<unknown>
+  unminedCount: number
+  windowOf(window: number): { end: number; start: number }
   /** Voids the epochs from a window on. */
   void(window: number): void
   /** What every call rejects with. */

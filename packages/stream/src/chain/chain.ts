@@ -1,5 +1,5 @@
 import type { Algorithm, Hex } from '@machinefi/core'
-import type { LogHead, Metric } from '@machinefi/proof'
+import type { Answer, LogHead, Metric, Point } from '@machinefi/proof'
 
 /**
  * What a node needs of the chain for one network. One implementation talks to
@@ -28,7 +28,36 @@ export type Chain = {
   epoch(window: number): Promise<PostedEpoch | undefined>
   /** Resolves once the transaction is in a block. */
   post(posting: Posting): Promise<PostedEpoch>
+  /** Challenges opened in blocks [from, to], to epochs of any operator, with what they are now. */
+  challenges(from: number, to: number): Promise<ChainChallenge[]>
+  challengeStatus(id: Hex): Promise<ChallengeStatus>
+  /** Refutes a challenge. Resolves once the transaction is in a block; says when it is sent. */
+  answer(
+    answer: ChainAnswer,
+    onSent: (transaction: Hex) => void,
+  ): Promise<{ transaction: Hex; gasUsed: bigint }>
+  /** Whether a transaction was sent and is in no block. */
+  isPending(transaction: Hex): Promise<boolean>
+  /** What the account has to pay for gas, and what gas costs now. */
+  funds(): Promise<{ balance: bigint; gasPrice: bigint }>
+  /** How many transactions of the account have been sent and are in no block. */
+  unmined(): Promise<number>
 }
+
+/** A challenge as it was opened, and what became of it. */
+export type ChainChallenge = {
+  id: Hex
+  window: number
+  attempt: number
+  point: Point
+  /** ms; an answer is in a block before it. */
+  deadline: number
+  status: ChallengeStatus
+}
+
+export type ChallengeStatus = 'none' | 'open' | 'answered' | 'upheld' | 'refunded'
+
+export type ChainAnswer = { window: number; attempt: number; point: Point; answer: Answer }
 
 export type OperatorState = {
   /** Address of the log key that the operator is bonded with, if it ever was. */

@@ -64,6 +64,8 @@ test('error: the endpoint refuses, and its URL stays untold', async () => {
     () => chain.nextFinalWindow(),
     () => chain.latest(1),
     () => chain.epoch(1),
+    () => chain.funds(),
+    () => chain.unmined(),
   ]) {
     const error = await call().catch((error: unknown) => error)
     expect(error).toBeInstanceOf(ChainUnavailableError)

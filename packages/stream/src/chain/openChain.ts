@@ -1,10 +1,13 @@
 import {
   type AnyClient,
+  answerChallenge,
   ChainUnavailableError,
   type Deployment,
   type Epoch,
   type Network,
   postEpoch,
+  readChallenge,
+  readChallenges,
   readConfig,
   readEpoch,
   readFinalWindow,
@@ -23,10 +26,19 @@ import {
   custom,
   parseAbi,
   TimeoutError,
+  TransactionNotFoundError,
   BaseError as ViemError,
   zeroAddress,
 } from 'viem'
-import { getBlock, getTransactionReceipt, readContract } from 'viem/actions'
+import {
+  getBalance,
+  getBlock,
+  getGasPrice,
+  getTransaction,
+  getTransactionCount,
+  getTransactionReceipt,
+  readContract,
+} from 'viem/actions'
 import { NodeConfigurationError } from '../errors.js'
 import type { Chain, ChainConfig, PostedEpoch } from './chain.js'
 
@@ -210,6 +222,54 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
         network,
       })
       return toPosted(epoch, receipt.gasUsed)
+    },
+    async challenges(from, to) {
+      // A network where the operator's word is all there is.
+      if (network.disputes === zeroAddress) return []
+      const opened = await readChallenges(client, {
+        fromBlock: BigInt(from) > fromBlock ? BigInt(from) : fromBlock,
+        network,
+        toBlock: BigInt(to),
+      })
+      return opened.map(({ attempt, deadline, id, point, status, window }) => ({
+        ...{ attempt, deadline: deadline * 1000, id, point, status, window },
+      }))
+    },
+    async challengeStatus(id) {
+      const { status } = await readChallenge(client, { id, network })
+      return status
+    },
+    async answer(answer, onHash) {
+      const call = { ...answer, account, network, onHash }
+      const { hash, receipt } = await answerChallenge(client, call)
+      return { gasUsed: receipt.gasUsed, transaction: hash }
+    },
+    async isPending(hash) {
+      try {
+        return (await getTransaction(client, { hash })).blockNumber === null
+      } catch (error) {
+        if (error instanceof TransactionNotFoundError) return false
+        return ask('isPending', Promise.reject(error))
+      }
+    },
+    async funds() {
+      const { address } = account
+      const [balance, gasPrice] = await ask(
+        'funds',
+        Promise.all([getBalance(client, { address }), getGasPrice(client)]),
+      )
+      return { balance, gasPrice }
+    },
+    async unmined() {
+      const { address } = account
+      const [pending, mined] = await ask(
+        'unmined',
+        Promise.all([
+          getTransactionCount(client, { address, blockTag: 'pending' }),
+          getTransactionCount(client, { address, blockTag: 'latest' }),
+        ]),
+      )
+      return pending - mined
     },
   }
 }

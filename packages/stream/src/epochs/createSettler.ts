@@ -235,12 +235,14 @@ export function createSettler(options: createSettler.Options): Settler {
   function ledgerOf(open: OpenNetwork, epoch: StoredEpoch): Ledger {
     const key = `${open.state.number}/${epoch.window}/${epoch.attempt}/${epoch.ledgerRoot}`
     let ledger = ledgers.get(key)
-    if (!ledger) {
+    if (ledger) ledgers.delete(key)
+    else {
       const claims = epochs.claims(open.state.number, epoch)
       ledger = buildLedger(bySlot(claims).map(toEntry), { depth: epoch.depth })
       if (ledgers.size >= 4) ledgers.delete(ledgers.keys().next().value as string)
-      ledgers.set(key, ledger)
     }
+    // In order of last use.
+    ledgers.set(key, ledger)
     return ledger
   }
 

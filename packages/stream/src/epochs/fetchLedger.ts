@@ -1,6 +1,7 @@
-import { BaseError, fromHex, parseAddress } from '@machinefi/core'
+import { fromHex, parseAddress } from '@machinefi/core'
 import type { Entry } from '@machinefi/proof'
 import type { PostedEpoch } from '../chain/chain.js'
+import { PeerError } from '../errors.js'
 import { isLedgerOf } from './BuiltEpoch.js'
 
 /**
@@ -33,7 +34,7 @@ export async function fetchLedger(options: fetchLedger.Options): Promise<fetchLe
     const most = 65_536 + 1024 * posted.memberCount
     const chunks: Uint8Array[] = []
     let length = 0
-    for await (const chunk of response.body) {
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
       length += chunk.length
       if (length > most) return refuse(`more than ${most} bytes`)
       chunks.push(chunk)
@@ -63,14 +64,6 @@ export declare namespace fetchLedger {
   }
   type Entries = (Entry | null)[]
   type Result = { ok: true; entries: Entries } | { ok: false; error: PeerError }
-}
-
-/** Another node cannot be used; its address is named without what may be secret in it. */
-export class PeerError extends BaseError {
-  override readonly name = 'PeerError'
-  constructor(peer: URL, reason: string, cause?: unknown) {
-    super(`The peer ${peer.host} was asked for a ledger: ${reason}.`, { kind: 'transport', cause })
-  }
 }
 
 /** The entries of a node's answer. Throws whatever is wrong with it. */

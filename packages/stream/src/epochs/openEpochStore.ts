@@ -37,6 +37,12 @@ export function openEpochStore(database: Database.Database): EpochStore {
     attempt: database
       .prepare('SELECT epoch, posted FROM epochs WHERE network = ? AND window = ? AND attempt = ?')
       .raw(),
+    withHash: database
+      .prepare(
+        `SELECT epoch, posted FROM epochs WHERE network = ? AND window = ?
+         AND json_extract(posted, '$.epochHash') = ?`,
+      )
+      .raw(),
     lastPosted: database
       .prepare(
         `SELECT epoch, posted FROM epochs WHERE network = ? AND window < ? AND posted IS NOT NULL
@@ -105,6 +111,8 @@ export function openEpochStore(database: Database.Database): EpochStore {
     },
     epoch: (network, window) => toEpoch(query.epoch.get([network, window])),
     attempt: (network, window, attempt) => toEpoch(query.attempt.get([network, window, attempt])),
+    withHash: (network, window, epochHash) =>
+      toEpoch(query.withHash.get([network, window, epochHash])),
     lastPosted: (network, before) => toEpoch(query.lastPosted.get([network, before])),
     lastOwn: (network, operator) =>
       (query.lastOwn.get([network, operator]) as [number | null])[0] ?? undefined,
@@ -131,6 +139,8 @@ export type EpochStore = {
   epoch(network: number, window: number): StoredEpoch | undefined
   /** An attempt, posted or not. */
   attempt(network: number, window: number, attempt: number): StoredEpoch | undefined
+  /** The attempt that was posted with an epoch hash. */
+  withHash(network: number, window: number, epochHash: Hex): StoredEpoch | undefined
   /** The same as `epoch`, of the last window below `before` that was posted. */
   lastPosted(network: number, before: number): StoredEpoch | undefined
   /** The last window that an operator posted, of those in the store. */

@@ -64,6 +64,24 @@ export function formatMetrics(options: formatMetrics.Options): string {
   )
   metric('chain_failing', 'gauge', '1 while the chain cannot be read.', each(options.chainFailing))
   metric('epochs_failing', 'gauge', '1 while an epoch cannot be settled.', each(options.failing))
+  metric(
+    'challenges_open',
+    'gauge',
+    'Open challenges to epochs of this operator.',
+    each((open) => options.challenges(open).open),
+  )
+  metric(
+    'challenges_unanswerable',
+    'gauge',
+    'Those of them that the node has no answer to.',
+    each((open) => options.challenges(open).unanswerable),
+  )
+  metric(
+    'challenges_answered_total',
+    'counter',
+    'Challenges that were answered, by this node or anyone.',
+    each((open) => options.challenges(open).answered),
+  )
   metric('store_failed', 'gauge', '1 once the store has failed.', one(pipeline.failure ? 1 : 0))
   metric(
     'equivocations_total',
@@ -76,6 +94,7 @@ export function formatMetrics(options: formatMetrics.Options): string {
 
 export declare namespace formatMetrics {
   type Options = {
+    challenges: (open: OpenNetwork) => { answered: number; open: number; unanswerable: number }
     chainFailing: (open: OpenNetwork) => number
     evidence: () => number
     failing: (open: OpenNetwork) => number
