@@ -1,7 +1,7 @@
 import { equalBytes } from '@machinefi/core'
 import type { Schema, SignedBatch } from '@machinefi/telemetry'
 import { reward, type ThresholdPolicy } from '../epoch/reward.js'
-import type { Entry } from '../ledger/Entry.js'
+import { carryEntry, type Entry, equalEntry } from '../ledger/Entry.js'
 import type { Log } from '../log/createLog.js'
 import { finish, startState } from '../metrics/fold.js'
 import type { Metric, Window } from '../metrics/Metric.js'
@@ -108,6 +108,8 @@ export declare namespace diffClaim {
     readonly batch: Pick<SignedBatch, 'device' | 'header'> | null
     readonly index: number
     readonly shard: number
+    /** Whether the device signed it; left away where that is not known. */
+    readonly signed?: boolean | undefined
   }
 }
 
@@ -123,20 +125,20 @@ function diffCarry(parameters: diffClaim.Parameters, entry: Entry | null): Fault
   const fault = (why: FaultReason, text: string): Fault[] => [
     { certain: true, remedy: carry(parameters), text, why },
   ]
-  if (entry === null)
-    return paid || before !== null
-      ? fault('empty-slot', `Slot ${slot} is empty, and its member has an entry.`)
-      : []
+  if (!paid) {
+    if (equalEntry(entry, carryEntry(before))) return []
+    if (entry === null) return fault('empty-slot', `Slot ${slot} is empty, and was not before.`)
+    const same = before !== null && equalBytes(entry.device, before.device)
+    if (before !== null && !same)
+      return fault('swapped-device', `Slot ${slot} has another device than before.`)
+    return same && entry.value === 0n && entry.steps === 0
+      ? fault('wrong-carry', `Slot ${slot} is not as it was before, and its member is not paid.`)
+      : fault('unpaid-value', `Slot ${slot} has a value, and its member is not paid.`)
+  }
+  if (entry === null) return fault('empty-slot', `Slot ${slot} is empty, and its member is paid.`)
   if (device === null || !equalBytes(entry.device, device))
     return fault('swapped-device', `Slot ${slot} has a device that is not its member.`)
-  if (!paid) {
-    if (before === null)
-      return fault('unpaid-value', `Slot ${slot} has an entry before its member is paid.`)
-    if (entry.value !== 0n || entry.steps !== 0 || !entry.traceRoot.every((byte) => byte === 0))
-      return fault('unpaid-value', `Slot ${slot} has a value, and its member is not paid.`)
-  }
-  const earned = paid ? reward({ ...policy, value: entry.value }) : 0n
-  const expected = (before?.cumulative ?? 0n) + earned
+  const expected = (before?.cumulative ?? 0n) + reward({ ...policy, value: entry.value })
   if (entry.cumulative === expected) return []
   const text = `Slot ${slot} has earned ${entry.cumulative} in all, and ${expected} follows from its value.`
   return fault('wrong-carry', text)
@@ -150,8 +152,9 @@ function diffTrace(parameters: diffClaim.Parameters, entry: Entry, expected: Ent
   if (steps === 0) {
     // The entry alone says all: there is nothing to fold.
     const start = finish({ metric, state: startState(metric), window })
+    const text = `Slot ${slot} has no steps, and a ${rootIsZero ? 'value' : 'trace'}.`
     if (!rootIsZero || value !== start)
-      return [suspect(parameters, 0, 'wrong-value', `Slot ${slot} has no steps, and a value.`)]
+      return [suspect(parameters, 0, rootIsZero ? 'wrong-value' : 'wrong-trace', text)]
     return mine.batches.length > 0 ? [omit(parameters, 0)] : []
   }
   if (steps === expected.steps && equalBytes(entry.traceRoot, expected.traceRoot)) {
@@ -233,8 +236,8 @@ function diffLeaf(
   if (header.schema !== schema.id) return fault('wrong-schema', 'a batch of another schema')
   if (!isInWindow(header, window)) return fault('out-of-window', 'a batch of another time')
   if (header.seq !== leaf.seq) return fault('wrong-trace', 'another seq than its batch')
-  const first = mine.batches[canonical]
-  // Of two with one seq the later; whether it was signed does not matter any more.
+  const first = found.signed === false ? undefined : mine.batches[canonical]
+  // Of two with one seq the later, whether it was signed or not.
   if (
     first &&
     (found.shard > first.shard || (found.shard === first.shard && found.index > first.index))

@@ -5,7 +5,7 @@ import { epochHash } from '../epoch/epochHash.js'
 import { decodePolicyParams, reward, type ThresholdPolicy } from '../epoch/reward.js'
 import { keccak } from '../keccak/keccak.js'
 import type { LedgerHead } from '../ledger/buildLedger.js'
-import type { Entry } from '../ledger/Entry.js'
+import { carryEntry, type Entry, equalEntry } from '../ledger/Entry.js'
 import { verifyLedgerProof, verifyRevealed } from '../ledger/verifyLedgerProof.js'
 import { verifyConsistency } from '../log/verifyConsistency.js'
 import { verifyInclusion } from '../log/verifyInclusion.js'
@@ -75,6 +75,7 @@ export declare namespace verifyAnswer {
     | 'InvalidBatchSignature'
     | 'InvalidHeader'
     | 'NoSuchStep'
+    | 'NotCarried'
     | 'NotEarlier'
     | 'NotInLog'
     | 'OutsideWindow'
@@ -87,6 +88,7 @@ export declare namespace verifyAnswer {
     | 'WrongKind'
     | 'WrongLeaf'
     | 'WrongNodes'
+    | 'WrongParentEntry'
     | 'WrongRows'
     | 'WrongSchema'
     | 'WrongTraceRoot'
@@ -137,22 +139,14 @@ const checks: {
     const { policy } = readRules(answer.epoch, context)
     const entry = checkEntry(answer.entry, point.slot, context.ledger)
     const before = checkBefore(answer.before, point.slot, context.parent)
-    const { device } = point
-    for (const found of [entry, before])
-      if (found !== null && (device === null || !equalBytes(found.device, device)))
-        refuse('WrongDevice')
-    const paid = device !== null && context.member(device)?.paid === true
-    if (entry === null) {
-      if (paid || before !== null) refuse('WrongDevice')
+    const device = point.device !== null && context.member(point.device)?.paid ? point.device : null
+    if (device === null) {
+      // Whatever was there before goes on as it is, even where that was wrong.
+      if (!equalEntry(entry, carryEntry(before))) refuse('NotCarried')
       return
     }
-    if (!paid) {
-      if (before === null) refuse('WrongDevice')
-      if (entry.value !== 0n) refuse('WrongValue')
-      if (entry.steps !== 0) refuse('NoSuchStep')
-      if (!isZero(entry.traceRoot)) refuse('WrongTraceRoot')
-    }
-    const earned = paid ? reward({ ...policy, value: entry.value }) : 0n
+    if (entry === null || !equalBytes(entry.device, device)) refuse('WrongDevice')
+    const earned = reward({ ...policy, value: entry.value })
     if (entry.cumulative !== (before?.cumulative ?? 0n) + earned) refuse('WrongCumulative')
   },
 
@@ -279,9 +273,10 @@ function checkEntry({ entry, siblings }: EntryEvidence, slot: number, ledger: Le
 
 /** The entry in the ledger before, which may have had no such slot. */
 function checkBefore(evidence: EntryEvidence, slot: number, parent: LedgerHead | null) {
-  if (parent !== null && slot < 2 ** parent.depth) return checkEntry(evidence, slot, parent)
-  if (evidence.entry !== null || evidence.siblings.length > 0) refuse('WrongEntry')
-  return null
+  if (parent === null || slot >= 2 ** parent.depth) return null
+  const { entry, siblings } = evidence
+  if (!verifyLedgerProof({ ...parent, entry, proof: siblings, slot })) refuse('WrongParentEntry')
+  return entry
 }
 
 function checkInclusion(id: Uint8Array, inclusion: InclusionEvidence, epoch: EpochEvidence) {

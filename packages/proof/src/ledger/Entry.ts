@@ -1,4 +1,4 @@
-import { BaseError } from '@machinefi/core'
+import { BaseError, equalBytes } from '@machinefi/core'
 import { encodeWords } from '../abi/encodeWords.js'
 import { readUint } from '../abi/readWord.js'
 import { keccak } from '../keccak/keccak.js'
@@ -15,6 +15,23 @@ export type Entry = {
   readonly traceRoot: Uint8Array
   /** Of the window, int256. */
   readonly value: bigint
+}
+
+/** What a slot has after a window that does not pay its member, given what it had before. */
+export function carryEntry(before: Entry | null): Entry | null {
+  return before && { ...before, steps: 0, traceRoot: new Uint8Array(32), value: 0n }
+}
+
+/** Whether two slots hold the same. */
+export function equalEntry(a: Entry | null, b: Entry | null): boolean {
+  if (a === null || b === null) return a === b
+  return (
+    a.cumulative === b.cumulative &&
+    a.steps === b.steps &&
+    a.value === b.value &&
+    equalBytes(a.device, b.device) &&
+    equalBytes(a.traceRoot, b.traceRoot)
+  )
 }
 
 const maxUint128 = 2n ** 128n - 1n
