@@ -3,12 +3,13 @@ import { resolve } from 'node:path'
 import { bondOperator, readConfig, readOperator } from '@machinefi/contracts'
 import { BaseError, toHex } from '@machinefi/core'
 import { openKeyFile } from '@machinefi/device/node'
-import { createNode } from '@machinefi/stream'
+import { ChallengeError, createNode } from '@machinefi/stream'
 import { formatEther } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
 import { readNetworkFile } from '../../network/networkFile.js'
 import { parseInteger } from '../../options/parseInteger.js'
+import { parseUrl } from '../../options/parseUrl.js'
 import { formatWindow } from '../../options/parseWindow.js'
 import { formatError } from '../../output/formatError.js'
 import { formatJson } from '../../output/formatJson.js'
@@ -21,6 +22,7 @@ type Options = {
   json?: boolean
   logKey: string
   network: string[]
+  peer?: string[]
   port: string
   rpc: string
 }
@@ -28,6 +30,7 @@ type Options = {
 /** `machinefi node start`: serves until it is told to stop, then drains. */
 export async function startNode(options: Options, context: Context): Promise<void> {
   const port = parseInteger('--port', options.port, { most: 65_535 })
+  const peers = (options.peer ?? []).map((url) => parseUrl(url))
   const files = await Promise.all(options.network.map((file) => readNetworkFile(file, context)))
   const [first] = files
   const client = await openChain(options, context)
@@ -41,6 +44,14 @@ export async function startNode(options: Options, context: Context): Promise<voi
       network,
       operator: client.account.address,
     })
+    if (!operator.listed) {
+      if (operator.id === 0) throw new NotListedError(network.id, operator.address)
+      // It still has receipts to honour and, if it was not slashed, epochs to answer for.
+      context.stderr.write(
+        `${network.id}: the operator is not listed (any more): it posts nothing.\n`,
+      )
+      continue
+    }
     const { minBond } = await readConfig(client, { fromBlock, network })
     if (operator.bond >= minBond) continue
     if (!options.bond) throw new NotBondedError(network.id, minBond - operator.bond)
@@ -53,6 +64,10 @@ export async function startNode(options: Options, context: Context): Promise<voi
 
   const data = resolve(context.cwd, options.data)
   mkdirSync(data, { recursive: true })
+  const nameOf = (id: string, window: number) => {
+    const file = files.find(({ network }) => network.id === id)
+    return formatWindow(window, (file?.network.windowSeconds ?? 1) * 1000)
+  }
   const node = await createNode({
     client,
     dataDir: data,
@@ -63,14 +78,19 @@ export async function startNode(options: Options, context: Context): Promise<voi
       fromBlock,
       schemas: [schema],
     })),
-    onEpoch: ({ ledgerTotal, window, ...epoch }) => {
-      const file = files.find(({ network }) => network.id === epoch.network)
-      const name = formatWindow(window, (file?.network.windowSeconds ?? 1) * 1000)
+    peers,
+    onAnswer: ({ gasUsed, id, kind, network, window }) =>
       context.stderr.write(
-        `posted ${name}: ${epoch.size} batches in the log, total ${ledgerTotal}\n`,
-      )
-    },
-    onError: (error) => context.stderr.write(`${formatError(error)}\n`),
+        `answered a challenge (${kind}) of ${nameOf(network, window)}: ${id}, ${gasUsed} gas\n`,
+      ),
+    onEpoch: ({ ledgerTotal, network, size, window }) =>
+      context.stderr.write(
+        `posted ${nameOf(network, window)}: ${size} batches in the log, total ${ledgerTotal}\n`,
+      ),
+    onError: (error) =>
+      context.stderr.write(
+        `${error instanceof ChallengeError ? 'ALARM, the bond is at stake: ' : ''}${formatError(error)}\n`,
+      ),
   })
   try {
     const url = await node.listen({ host: options.host, port })
@@ -86,6 +106,19 @@ export async function startNode(options: Options, context: Context): Promise<voi
     })
   } finally {
     await node.close()
+  }
+}
+
+export class NotListedError extends BaseError {
+  override readonly name = 'NotListedError'
+  constructor(network: string, operator: string) {
+    super(`${operator} is no operator of this network.`, {
+      kind: 'contract',
+      metaMessages: [
+        `Network: ${network}`,
+        'The network’s owner lists operators; --account says who this one is.',
+      ],
+    })
   }
 }
 
