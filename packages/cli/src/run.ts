@@ -83,6 +83,7 @@ function define(context: Context): Command {
     .option('--rate <n>', 'tokens per unit of value', '1')
     .option('--cap <n>', 'most tokens per device and window', '100000')
     .option('--seed <n>', 'of the simulated fleet', '1')
+    .option('--cheat <kind>', 'watch an operator cheat, and be caught (`list`: all there are)')
     .option('--keep', 'leave chain and node running at the end, until Ctrl-C')
     .option('--progress', 'print progress also where stderr is no terminal')
     .addHelpText(
@@ -90,6 +91,7 @@ function define(context: Context): Command {
       examples(
         'demo',
         'demo --devices 40 --days 7',
+        'demo --cheat inflate-value',
         'demo --csv steps.csv.gz --json',
         'demo --csv walk.csv --metric "distance(latitude,longitude,10)" --threshold 5000',
       ),
@@ -196,6 +198,10 @@ function define(context: Context): Command {
     .requiredOption('--network <file...>', 'networks to serve, as `network create` wrote them')
     .requiredOption('--log-key <file>', 'P-256 key that signs checkpoints (made if absent)')
     .option('--bond', 'put in what is missing of the operator’s bond')
+    .option(
+      '--peer <url...>',
+      'other nodes of the networks: they have the ledgers that other operators posted',
+    )
     .option('--host <address>', 'interface to listen on', '127.0.0.1')
     .option('--port <n>', 'port to listen on', '4270')
     .addOption(rpcOption())

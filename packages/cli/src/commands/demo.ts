@@ -13,6 +13,7 @@ import { openReadings } from '../readings/openReadings.js'
 
 type Options = {
   cap: string
+  cheat?: string
   csv?: string
   days: string
   devices: string
@@ -29,6 +30,8 @@ const dayMs = 86_400_000
 
 /** `machinefi demo`: the whole path, on a simulated fleet or on recorded readings. */
 export async function demo(options: Options, context: Context): Promise<void> {
+  if (options.cheat !== undefined)
+    return (await import('../gallery/showCheat.js')).showCheat(options.cheat, options, context)
   const progress = createProgress(context, { force: options.progress === true })
   const positions = options.metric ? findPositions(options.metric) : []
   const readings =

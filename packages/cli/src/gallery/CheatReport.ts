@@ -20,8 +20,8 @@ export type CheatReport = {
   /** What the auditor found, in its words. */
   findings: { why: string; text: string }[]
   challenges: PlayedChallenge[]
-  /** The windows of the two days, and who posted what stands in the end. */
-  epochs: { window: number; attempt: number; operator: Address; status: string }[]
+  /** Everything that was posted of the two days, and what became of it. */
+  epochs: { window: number; day: string; attempt: number; operator: Address; status: string }[]
   /** The honest operator: never slashed. */
   honestBond: BeforeAfter
   /** Tokens that the owners got in the end. */

@@ -12,6 +12,7 @@ export function listChallenges(options: listChallenges.Options): Challenge[] {
   const log = toLog(story.log)
   const slots = [...Array(2 ** depth).keys()]
   const { span } = rules
+  const consistency: Challenge = { earlier, kind: 'consistency', shard: 0 }
   return [
     // One step more than there are: that there is none has to be shown as well.
     ...slots.flatMap((slot) =>
@@ -28,7 +29,7 @@ export function listChallenges(options: listChallenges.Options): Challenge[] {
       if (!claim?.paid || batch.header.start >= span.end || endOf(batch) < span.start) return []
       return [buildOmission({ batch, epoch, index, log, publicKey: claim.publicKey, shard: 0 })]
     }),
-    { earlier, epoch, kind: 'consistency', shard: 0 },
+    consistency,
     // The head of the first day is an earlier epoch's: the same point, once.
     ...story.log.checkpoints
       .filter(({ size }) => size !== earlier.epoch.logs[0]?.size)

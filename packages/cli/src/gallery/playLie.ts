@@ -179,7 +179,7 @@ async function openAuditor(scene: Scene, client: ChainClient, nodeUrl: string): 
   return auditor
 }
 
-function createHand(scene: Scene, window: number): Hand {
+export function createHand(scene: Scene, window: number): Hand {
   const network = fromHex(scene.network.id)
   return {
     ...scene.rulesOf(window),

@@ -9,12 +9,13 @@ import { playSpam } from './playSpam.js'
  * and signatures, on a clock that is moved. Nothing is asked of the network outside.
  */
 export async function runCheat(options: runCheat.Options): Promise<CheatReport> {
-  const { cheat, onStep = () => {} } = options
+  const { cheat, onStep = () => {}, signal } = options
   const started = performance.now()
   // The last days, so that dates look familiar.
   const firstDay = (Math.floor(Date.now() / dayMs) - 3) * dayMs
   const scene = await openScene({ firstDay })
   try {
+    signal?.throwIfAborted()
     const play = cheat.kind === 'spam' ? playSpam : playLie
     const report = await play(scene, { cheat, onStep })
     return { ...report, elapsedMs: Math.round(performance.now() - started) }
@@ -28,5 +29,6 @@ export declare namespace runCheat {
     cheat: Cheat
     /** What is going on, for a person: a topic, and what is to be said of it. */
     onStep?: ((topic: string, text: string) => void) | undefined
+    signal?: AbortSignal | undefined
   }
 }

@@ -1,6 +1,7 @@
 import { finalizeEpochs, readEpoch, readEpochs, redeem } from '@machinefi/contracts'
 import { networkTokenAbi } from '@machinefi/contracts/abis'
 import { buildRedemptions, fetchLedger } from '../node/buildRedemptions.js'
+import { formatWindow } from '../options/parseWindow.js'
 import { dayMs, type Scene, SceneError, times } from './openScene.js'
 
 /**
@@ -44,5 +45,6 @@ export async function readDays({ client, network }: Scene) {
   const epochs = await readEpochs(client, { network })
   return epochs.map(({ attempt, operator, status, window }) => ({
     ...{ attempt, operator, status, window },
+    day: formatWindow(window, dayMs),
   }))
 }
