@@ -13,7 +13,13 @@ import {
 import { type Signer, toHex } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import { encodeMetricParams, type Metric } from '@machinefi/proof'
-import { createNode, type Node, type NodeLimits, type SettledEpoch } from '@machinefi/stream'
+import {
+  createNode,
+  type Node,
+  type NodeLimits,
+  type NodeOptions,
+  type SettledEpoch,
+} from '@machinefi/stream'
 import { type Schema, schemaHash } from '@machinefi/telemetry'
 import { type ChainClient, createChainClient } from './createChainClient.js'
 import { developmentAccount } from './openAccount.js'
@@ -111,6 +117,7 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
       limits: options.limits,
       logSigner,
       networks: [{ ...network, fromBlock: receipt.blockNumber, schemas: [schema] }],
+      onAnswer: options.onAnswer,
       onEpoch: options.onEpoch,
       onError: options.onError,
     })
@@ -135,6 +142,7 @@ export declare namespace startDevnet {
     dataDir?: string
     limits?: Partial<NodeLimits> | undefined
     metric: Metric
+    onAnswer?: NodeOptions['onAnswer']
     onEpoch?: (epoch: SettledEpoch) => void
     onError?: ((error: unknown) => void) | undefined
     onStep?: (step: string) => void

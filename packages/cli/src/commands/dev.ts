@@ -38,6 +38,10 @@ export async function dev(options: Options, context: Context): Promise<void> {
       port: parseInteger('--rpc-port', options.rpcPort, { most: 65_535 }),
     },
     metric,
+    onAnswer: ({ id, kind, window }) =>
+      context.stderr.write(
+        `answered a challenge (${kind}) of ${formatWindow(window, windowMs)}: ${id}\n`,
+      ),
     onEpoch: ({ ledgerTotal, size, window }) =>
       context.stderr.write(
         `posted ${formatWindow(window, windowMs)}: ${size} batches in the log, total ${ledgerTotal}\n`,

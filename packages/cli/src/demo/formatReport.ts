@@ -45,7 +45,7 @@ export function formatReport(report: DemoReport, measure: string): string {
   const facts: [string, string][] = [
     [
       'readings',
-      `${number(readings)} in ${number(batches)} signed batches of ${report.devices} devices`,
+      `${number(readings)} in ${number(batches)} signed batches of ${report.devices} ${report.devices === 1 ? 'device' : 'devices'}`,
     ],
     [
       'on the wire',

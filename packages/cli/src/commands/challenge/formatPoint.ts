@@ -21,7 +21,7 @@ export function formatPoint(point: Point): string {
 export function formatDemand(point: Point): string {
   switch (point.kind) {
     case 'step':
-      return `Show batch ${point.step} of the trace in slot ${point.slot} with its rows, and that folding it gives the state the trace has.`
+      return `Show batch ${point.step} of the trace in slot ${point.slot} with its rows, and that folding it gives the state the trace has; or that the trace is shorter.`
     case 'carry':
       return `Show slot ${point.slot} in this ledger and in the one before: the same device, and all it ever earned grown by what the window earned.`
     case 'omission':

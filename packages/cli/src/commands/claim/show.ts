@@ -4,6 +4,7 @@ import { fetchNetwork, fetchNode } from '../../node/fetchNode.js'
 import { parseWindow } from '../../options/parseWindow.js'
 import { formatJson } from '../../output/formatJson.js'
 import { formatTable } from '../../output/formatTable.js'
+import { toMeasure } from '../../output/toMeasure.js'
 
 type Options = { json?: boolean; network?: string; node: string; window?: string }
 
@@ -35,7 +36,15 @@ export async function showClaim(device: string, options: Options, context: Conte
     )
   context.stdout.write(
     `${formatTable(
-      ['window', '', 'value', 'reward', 'earned so far', 'batches', ''],
+      [
+        'window',
+        '',
+        toMeasure(network.metric, network.schema),
+        'reward',
+        'earned so far',
+        'batches',
+        '',
+      ],
       shown.map(({ cumulative, name, paid, reward, steps, value, window }) => [
         `${window}`,
         name,

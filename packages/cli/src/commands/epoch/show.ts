@@ -6,6 +6,7 @@ import { fetchNetwork, fetchNodeBytes } from '../../node/fetchNode.js'
 import { parseWindow } from '../../options/parseWindow.js'
 import { formatJson } from '../../output/formatJson.js'
 import { formatTable } from '../../output/formatTable.js'
+import { toMeasure } from '../../output/toMeasure.js'
 
 type Options = { json?: boolean; network?: string; node: string; out?: string }
 
@@ -22,7 +23,14 @@ export async function showEpoch(text: string, options: Options, context: Context
   // The encoded configuration is for programs; its hash says the same.
   const { config: _, entries, ...facts } = ledger
   const table = formatTable(
-    ['slot', 'device', 'value', 'reward', 'cumulative', 'batches'],
+    [
+      'slot',
+      'device',
+      toMeasure(network.metric, network.schema),
+      'reward',
+      'cumulative',
+      'batches',
+    ],
     entries.map(({ cumulative, did, reward, slot, steps, value }) => [
       `${slot}`,
       did,

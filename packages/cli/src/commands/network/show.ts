@@ -63,6 +63,7 @@ export async function showNetwork(options: Options, context: Context): Promise<v
         finalWindow,
       })}\n`,
     )
+  const count = (value: bigint) => value.toLocaleString('en-US')
   const seconds = (count: number) => formatExactly(1000 * count)
   const name = (window: number) => formatWindow(window, 1000 * network.windowSeconds)
   const { coverage, minBond } = config
@@ -78,7 +79,7 @@ export async function showNetwork(options: Options, context: Context): Promise<v
     [
       'reward',
       policy
-        ? `value × ${policy.rate} from ${policy.threshold} on, at most ${policy.cap} a device and window`
+        ? `value × ${count(policy.rate)}${policy.threshold > 0n ? ` from ${count(policy.threshold)} on, nothing below` : ''}; at most ${count(policy.cap)} a device and window`
         : `an unknown policy, ${config.policy}`,
     ],
     ['window', `${seconds(network.windowSeconds)}; data may be ${seconds(config.grace)} late`],
@@ -94,7 +95,7 @@ export async function showNetwork(options: Options, context: Context): Promise<v
       ['answer', `within ${seconds(config.responseTime)}, or the operator is slashed`],
       [
         'stake',
-        `${formatEther(challengeBond)} to challenge now (never below ${formatEther(config.challengeBond)}); lost if the operator answers`,
+        `${formatEther(challengeBond)} coins to challenge now (never below ${formatEther(config.challengeBond)}); lost if anyone answers`,
       ],
       ['disputes', network.disputes],
     )
@@ -106,7 +107,7 @@ export async function showNetwork(options: Options, context: Context): Promise<v
       ['operator', config.operator],
       [
         'bond',
-        `${formatEther(operator.bond)} of at least ${formatEther(minBond)}${operator.leaving > 0n ? `, and ${formatEther(operator.leaving)} on its way out` : ''}; covers ${operator.bond * coverage} tokens that are not final`,
+        `${formatEther(operator.bond)} coins, of at least ${formatEther(minBond)}${operator.leaving > 0n ? `, and ${formatEther(operator.leaving)} on its way out` : ''}; covers ${count(operator.bond * coverage)} tokens that are not final`,
       ],
       [
         'standing',
