@@ -49,6 +49,7 @@ test('behavior: exports', () => {
       "encodeState",
       "entryDetail",
       "epochHash",
+      "explainClaim",
       "extractClaim",
       "findEquivocation",
       "findFork",

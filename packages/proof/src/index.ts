@@ -78,6 +78,12 @@ export {
   type ThresholdPolicy,
 } from './epoch/reward.js'
 export {
+  type ClaimExplanation,
+  type ClaimReason,
+  type ExplainedBatch,
+  explainClaim,
+} from './explain/explainClaim.js'
+export {
   buildLedger,
   type Ledger,
   LedgerDepthError,

@@ -110,7 +110,8 @@ export function toPoint(challenge: Challenge, network: Uint8Array): Point {
       const { index, shard } = inclusion
       return {
         kind: 'omission',
-        batchId: batchId(toSigned(batch), network),
+        // A copy, since core’s hashes are Buffers in Node.
+        batchId: Uint8Array.from(batchId(toSigned(batch), network)),
         device: publicKeyToAddress(batch.publicKey),
         ...{ index, seq: batch.header.seq, shard },
       }

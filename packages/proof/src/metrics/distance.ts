@@ -20,7 +20,12 @@ export const distance: MetricRules<Extract<Metric, { type: 'distance' }>> = {
     if (last === null) return [total, 0n, 0n, 0n, 0n]
     return [total, 1n, BigInt(last.lat), BigInt(last.lon), BigInt(last.time)]
   },
-  finish: (_, [units = 0n]) => (units * 43_436n) / 1_000_000_000n,
+  finish: (_, [units = 0n]) => toMetres(units),
+}
+
+/** Whole metres of a length in units. */
+export function toMetres(units: bigint): bigint {
+  return (units * BigInt(unit)) / 1_000_000_000n
 }
 
 /** A place on the globe, degrees × 10^7, and when. */

@@ -43,10 +43,7 @@ export function fold(parameters: fold.Parameters): State {
   const rows = batch.rows ?? readRows(batch, schema)
   if (rows === null) return state
   const gap = !first && header.seq !== state.nextSeq
-  const from = rows.times.findIndex((time) => time >= window.start)
-  const end = rows.times.findIndex((time) => time >= window.end)
-  const to = end === -1 ? rows.count : end
-  const folded = { from: from === -1 ? to : from, gap, rows, to, window }
+  const folded = { ...rowsInWindow(rows, window), gap, rows, window }
   return {
     nextSeq: header.seq + 1,
     lastTime: header.start + header.span,
@@ -109,6 +106,14 @@ export function decodeState(bytes: Uint8Array, metric: Metric): State | null {
 export function encodeMetricParams(metric: Metric): Uint8Array {
   assertMetric(metric)
   return encodeWords(...rulesOf(metric).params(metric))
+}
+
+/** The rows that are in a window: [from, to). */
+export function rowsInWindow(rows: Rows, window: Window): { from: number; to: number } {
+  const from = rows.times.findIndex((time) => time >= window.start)
+  const end = rows.times.findIndex((time) => time >= window.end)
+  const to = end === -1 ? rows.count : end
+  return { from: from === -1 ? to : from, to }
 }
 
 function readRows({ header, records }: fold.Batch, schema: Schema): Rows | null {
