@@ -197,6 +197,26 @@ describe('metrics in TypeScript and Solidity', () => {
     expect(count.worth).toBeGreaterThan(runs / 30)
   })
 
+  test('behavior: distance at exactly the speed that is allowed', async () => {
+    const fields = ['latitude', 'longitude'].map((name) => ({ name, unit: 'deg', scale: 7 }))
+    const schema: Schema = { id: 1, tickMs: 1, fields }
+    // 125 × 256 units of 43,436 nm in 1 ms.
+    const records = Uint8Array.from(Buffer.from('82830000008301187d00', 'hex'))
+    const batch = { header: { ...oneRow, count: 2, span: 1 }, records }
+    const cases = [1_389_952, 1_389_951].map((maxSpeed, i): Case => {
+      const metric: Metric = { type: 'distance', latitude: 0, longitude: 1, maxSpeed }
+      const state = startState(metric)
+      const next = fold({ metric, schema, state, batch, window })
+      expect(next.words[0]).toBe(i === 0 ? 32_000n : 0n)
+      return {
+        call: foldCall(metric, schema, state, batch),
+        expected: encodeBytes(encodeState(next)),
+        from: `${maxSpeed} mm/s`,
+      }
+    })
+    await check('distance', cases)
+  })
+
   // Random bytes seldom get past the first row: here one item at a time is put where it counts.
   test('behavior: every kind of item', async () => {
     const metric: Metric = { type: 'sum', field: 0, min: -most, max: most }
