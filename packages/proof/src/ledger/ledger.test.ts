@@ -3,12 +3,13 @@ import { describe, expect, test } from 'vitest'
 import {
   buildLedger,
   LedgerDepthError,
+  LedgerNodeError,
   LedgerOverflowError,
   LedgerSlotError,
   ledgerDepth,
 } from './buildLedger.js'
 import { type Entry, entryDetail, InvalidEntryError } from './Entry.js'
-import { verifyFleetProof, verifyLedgerProof } from './verifyLedgerProof.js'
+import { verifyFleetProof, verifyLedgerProof, verifyRevealed } from './verifyLedgerProof.js'
 
 const entry = (i: number, change: Partial<Entry> = {}): Entry => ({
   cumulative: BigInt(i) * 10n ** 18n + 7n,
@@ -209,6 +210,87 @@ describe('verifyFleetProof', () => {
     const { entries, siblings: proof } = ledger.fleetProof(0, 3)
     const [a = null, b = null, c = null] = entries
     expect(verifyFleetProof({ depth, entries: [b, a, c], proof, root, slot: 0, total })).toBe(false)
+  })
+})
+
+describe('nodeProof', () => {
+  const entries = Array.from({ length: 70 }, (_, i) => (i % 4 === 3 ? null : entry(i)))
+  const ledger = buildLedger(entries, { depth: 8 })
+
+  test('behavior: nodes, entries and slots are those of the tree', () => {
+    expect(ledger.entry(2)).toEqual(entries[2])
+    expect(ledger.entry(3)).toBe(null)
+    expect(ledger.entry(255)).toBe(null)
+    expect(() => ledger.entry(256)).toThrow(LedgerSlotError)
+    expect(() => ledger.entry(-1)).toThrow(LedgerSlotError)
+    expect(ledger.slotOf(entry(68).device)).toBe(68)
+    expect(ledger.slotOf(new Uint8Array(20))).toBe(null)
+    expect(ledger.node(8, 0)).toEqual({ hash: ledger.root, sum: ledger.total })
+    expect(ledger.node(0, 2)).toEqual({ ...naive([entry(2)], 0) })
+    expect(ledger.node(3, 1)).toEqual(naive(entries.slice(8, 16), 3))
+    // Above slots that nobody has.
+    expect(ledger.node(6, 3)).toEqual(naive([], 6))
+    for (const [height, index] of [
+      [9, 0],
+      [8, 1],
+      [-1, 0],
+      [0, 256],
+      [1, 0.5],
+    ] as const) {
+      expect(() => ledger.node(height, index)).toThrow(LedgerNodeError)
+      expect(() => ledger.nodeProof(height, index)).toThrow(LedgerNodeError)
+    }
+  })
+
+  test('behavior: every node, five levels down', () => {
+    const { depth, root, total } = ledger
+    for (let height = 0; height <= depth; height++)
+      for (let index = 0; index < 2 ** (depth - height); index++) {
+        const { nodes, siblings } = ledger.nodeProof(height, index)
+        expect(nodes.length).toBe(48 * 2 ** Math.min(5, height))
+        const good = { depth, height, index, nodes, root, siblings, total }
+        expect(verifyRevealed(good)).toBe(true)
+        // Two empty nodes are the same.
+        if (height === depth || ledger.node(height, index).sum === 0n) continue
+        expect(verifyRevealed({ ...good, index: index ^ 1 })).toBe(false)
+      }
+    const lone = buildLedger([entry(4)])
+    expect(verifyRevealed({ ...lone, ...lone.nodeProof(0, 0), height: 0, index: 0 })).toBe(true)
+  })
+
+  test('behavior: false on garbage, never an exception', () => {
+    const { depth, root, total } = ledger
+    const { nodes, siblings } = ledger.nodeProof(6, 1)
+    const good = { depth, height: 6, index: 1, nodes, root, siblings, total }
+    expect(verifyRevealed(good)).toBe(true)
+    for (const bad of [
+      { height: 5 },
+      { height: 7 },
+      { height: 9 },
+      { height: -1 },
+      { height: Number.NaN },
+      { index: 0 },
+      { index: 4 },
+      { index: -1 },
+      { index: 0.5 },
+      { depth: 7 },
+      { depth: 40 },
+      { depth: Number.NaN },
+      { total: total + 1n },
+      { root: new Uint8Array(0) },
+      { nodes: nodes.subarray(48) },
+      { nodes: concatBytes(nodes, nodes) },
+      { nodes: new Uint8Array(0) },
+      { nodes: new Uint8Array(nodes.length).fill(0xff) },
+      { siblings: siblings.subarray(1) },
+      { siblings: concatBytes(siblings, siblings) },
+    ])
+      expect(verifyRevealed({ ...good, ...bad })).toBe(false)
+    for (let bit = 0; bit < 8 * nodes.length; bit += 5) {
+      const flipped = nodes.slice()
+      flipped[bit >> 3]! ^= 1 << (bit & 7)
+      expect(verifyRevealed({ ...good, nodes: flipped })).toBe(false)
+    }
   })
 })
 

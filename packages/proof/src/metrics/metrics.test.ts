@@ -3,7 +3,15 @@ import { defineSchema, encodeRows, type Header, type Row } from '@machinefi/tele
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeMetricParams } from './decodeMetricParams.js'
-import { encodeMetricParams, encodeState, finish, fold, type State, startState } from './fold.js'
+import {
+  decodeState,
+  encodeMetricParams,
+  encodeState,
+  finish,
+  fold,
+  type State,
+  startState,
+} from './fold.js'
 import { assertMetric, InvalidMetricError, type Metric } from './Metric.js'
 
 const schema = defineSchema({
@@ -248,6 +256,36 @@ describe('encodeState', () => {
     expect(lengths).toEqual([3, 3, 5, 4])
     for (const metric of metrics)
       expect(encodeState(startState(metric)).every((b) => b === 0)).toBe(true)
+  })
+})
+
+describe('decodeState', () => {
+  test('behavior: decodes to what was encoded', () => {
+    const states: [Metric, State][] = [
+      [sum, { lastTime: 2 ** 53 - 1, nextSeq: 2 ** 53, words: [-5n] }],
+      [count, { lastTime: 0, nextSeq: 1, words: [2n ** 200n] }],
+      [average, { lastTime: 7, nextSeq: 3, words: [-(2n ** 255n), 9n, 1n] }],
+    ]
+    for (const [metric, state] of states) {
+      expect(decodeState(encodeState(state), metric)).toEqual(state)
+      expect(decodeState(encodeState(startState(metric)), metric)).toEqual(startState(metric))
+    }
+  })
+
+  test('behavior: null for anything else', () => {
+    const bytes = encodeState(startState(average))
+    expect(decodeState(bytes, sum)).toBe(null)
+    expect(decodeState(bytes.subarray(1), average)).toBe(null)
+    for (const [at, value] of [
+      [0, 0xff],
+      [23, 1],
+      [32, 0x80],
+      [57, 0x20],
+    ] as const) {
+      const bad = bytes.slice()
+      bad[at] = value
+      expect(decodeState(bad, average)).toBe(null)
+    }
   })
 })
 
