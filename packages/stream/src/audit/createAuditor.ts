@@ -1,24 +1,62 @@
-import type { AnyClient, Deployment, Network } from '@machinefi/contracts'
-import { BaseError, equalBytes, fromHex, type Hex, parseAddress } from '@machinefi/core'
-import { buildLedger, type Entry } from '@machinefi/proof'
-import { assertSchema, type Schema, schemaHash } from '@machinefi/telemetry'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type AnyClient,
+  ContractError,
+  type Deployment,
+  type Network,
+  proveFraud,
+} from '@machinefi/contracts'
+import { BaseError, equalBytes, fromHex, type Hex, parseAddress, toHex } from '@machinefi/core'
+import { type Entry, type LogHead, toSigned } from '@machinefi/proof'
+import {
+  assertSchema,
+  decodeBatch,
+  encodeBatch,
+  type Schema,
+  type SignedBatch,
+  schemaHash,
+} from '@machinefi/telemetry'
+import type { Account, Address } from 'viem'
 import type { ChainConfig } from '../chain/chain.js'
+import { fetchLedger } from '../epochs/fetchLedger.js'
+import { diffEpoch, probeEpoch, readClaimBatches, sampleEpoch } from './checkLedger.js'
+import { checkLog } from './checkLog.js'
+import {
+  type Action,
+  AuditAccountMissingError,
+  createChallenger,
+  type Judged,
+} from './createChallenger.js'
 import { createNodeReader, type NodeReader, NodeRefusedError } from './createNodeReader.js'
 import { decodeEntries, encodeEntries } from './encodeEntries.js'
+import { type Equivocation, proveEquivocation, readEquivocations } from './findEquivocators.js'
 import { type AuditedEpoch, openAuditChain } from './openAuditChain.js'
 import { openAuditStore } from './openAuditStore.js'
 import { type LogCopy, openLogCopy } from './openLogCopy.js'
+import { type Dispute, readDispute } from './readDispute.js'
 import { type RecomputedEpoch, recomputeEpoch } from './recomputeEpoch.js'
-import { type SyncReport, syncLog } from './syncLog.js'
+import { copyBatch, type SyncReport, syncLog } from './syncLog.js'
+import { type Finding, sortFindings, type Verdict } from './Verdict.js'
 
 /**
- * Creates an auditor: it keeps its own copy of what operators promised, and
- * computes from it what they must post.
+ * Creates an auditor, who trusts nobody: members, rules and epochs are read
+ * from the chain; of every log it keeps a copy of its own, which counts only as
+ * far as signed or posted heads cover it; from these it computes what operators
+ * must post, finds out where they posted something else, and disputes it.
  *
  * @throws {DataDirectoryError} the directory is in use, foreign or damaged.
+ *
+ * @example
+ * const auditor = await createAuditor({ client, dataDir, deployment, network, nodeUrl })
+ * await auditor.sync()
+ * const verdict = await auditor.check(20_778)
+ * if (!verdict.ok) await auditor.act()
  */
 export async function createAuditor(options: createAuditor.Options): Promise<Auditor> {
-  const { client, dataDir, deployment, fromBlock, network, onProgress, signal } = options
+  const { client, dataDir, deployment, fromBlock, network, onProgress } = options
+  const { clock = Date.now, dryRun = false, onEvent = () => {}, sample = 0 } = options
+  const account = options.account ?? client.account
+  let { signal } = options
   const id = fromHex(network.id)
   const windowMs = network.windowSeconds * 1000
   const chain = await openAuditChain(client, {
@@ -33,6 +71,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   })
   const urls = typeof options.nodeUrl === 'string' ? [options.nodeUrl] : options.nodeUrl
   const nodes: AuditedNode[] = urls.map((url) => ({
+    headsReadAt: Number.NEGATIVE_INFINITY,
     operator: undefined,
     reader: createNodeReader({ network: network.id, url }),
     shard: 0,
@@ -40,6 +79,25 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   const schemas = new Map<string, Schema>()
   for (const schema of options.schemas ?? []) addSchema(schema)
   const copies = new Map<string, LogCopy>()
+  const challenger = createChallenger({
+    account,
+    chain,
+    client,
+    clock,
+    dryRun,
+    fromBlock: fromBlock ?? 0n,
+    maxStake: options.maxStake,
+    network,
+    patienceMs: options.patienceMs ?? 0,
+    store,
+  })
+  /** Devices that were caught, by address. */
+  const equivocators = new Map<Hex, Equivocation>()
+  /** How far each copy was searched for them. */
+  const searched = new Map<LogCopy, number>()
+  let nextMember = 0
+  /** What was said of an epoch last. */
+  const said = new Map<Hex, string>()
 
   function addSchema(schema: Schema) {
     schemas.set(Buffer.from(schemaHash(schema)).toString('hex'), schema)
@@ -100,19 +158,74 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       if (!(error instanceof NodeRefusedError)) throw error
       return failed(error.shortMessage)
     }
-    const { operator } = node
+    const { operator, shard } = node
     const logKey = operator && (await chain.logKeyOf(operator))
     if (!operator || !logKey) return failed('The node does not say which bonded operator runs it.')
-    return syncLog({
-      copy: copyOf(operator, node.shard),
+    const copy = copyOf(operator, shard)
+    const report = await syncLog({
+      copy,
+      headsFrom: headsFrom(node, copy),
       keyOf: chain.keyOf,
       logKey,
       network: id,
       onProgress: (done, of) => onProgress?.({ done, of, step: 'download' }),
+      posted: postedHeads(operator, shard),
       reader: node.reader,
       signal,
       store,
     })
+    await findEquivocators(node, copy)
+    return report
+  }
+
+  /** Looks for devices that signed two batches with one seq: in the copies, and in what a node has. */
+  async function findEquivocators(node: AuditedNode, copy: LogCopy) {
+    const members = chain.members()
+    const byDevice = new Map(members.map((member) => [toHex(member.device), member]))
+    const byNumber = new Map([...copies.values()].map((copy) => [copy.number, copy]))
+    const add = (found: Equivocation | undefined) => {
+      if (found) equivocators.set(toHex(found.device), found)
+    }
+    for (const pair of store.equivocations(
+      copy.number,
+      searched.get(copy) ?? 0,
+      copy.copied,
+      maxEquivocations,
+    )) {
+      const [a, b] = pair.map(({ index, log }) => byNumber.get(log)?.batch(index)?.bytes)
+      if (!a || !b) continue
+      const first = decodeBatch(a)
+      const member = byDevice.get(toHex(first.device))
+      add(proveEquivocation(first, decodeBatch(b), { member, network: id }))
+    }
+    searched.set(copy, copy.copied)
+    // The second batch is in no log: the node is asked for it, a few devices at a time.
+    const some = members.slice(nextMember, nextMember + devicesAtOnce)
+    nextMember = nextMember + devicesAtOnce < members.length ? nextMember + devicesAtOnce : 0
+    const { reader } = node
+    const asked = some.filter(({ suspendedAt }) => suspendedAt === 0)
+    for (const found of await readEquivocations({ members: asked, network: id, reader, signal }))
+      add(found)
+  }
+
+  /** From which size on heads are asked for again: now and then all that are not final. */
+  function headsFrom(node: AuditedNode, copy: LogCopy): number {
+    const now = clock()
+    if (now - node.headsReadAt < rereadMs) return copy.size
+    node.headsReadAt = now
+    const final = chain
+      .epochs()
+      .findLast((epoch) => epoch.operator === node.operator && epoch.status === 'final')
+    const posted = final?.logs.find(({ shard }) => shard === node.shard)
+    return copy.size === 0 ? 1 : 1 + (posted?.size ?? 0)
+  }
+
+  /** Heads of a log that stand on chain and were not copied yet. */
+  function postedHeads(operator: Hex, shard: number): LogHead[] {
+    return chain
+      .epochs()
+      .filter((epoch) => epoch.operator === operator && epoch.status !== 'void')
+      .flatMap(({ logs }) => logs.filter((log) => log.shard === shard))
   }
 
   const windowOf = (window: number) => ({
@@ -126,10 +239,53 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return chain.epochs().findLast((epoch) => epoch.window === window && epoch.status !== 'void')
   }
 
-  /** The entries of an epoch's ledger, if they are known. */
+  const readersOf = (operator: Hex) =>
+    nodes.filter((node) => node.operator === operator).map(({ reader }) => reader)
+
+  /** The epoch that another one builds on: null before the first window. */
+  function parentOf(epoch: AuditedEpoch): AuditedEpoch | null {
+    if (epoch.window === network.firstWindow) return null
+    const parent = chain.epoch(epoch.parentHash)
+    if (!parent) throw new UnknownParentError(epoch.window)
+    return parent
+  }
+
+  /** The entries of a posted ledger, if they can be computed, or somebody shows them. */
   async function ledgerOf(epoch: AuditedEpoch): Promise<readonly (Entry | null)[] | undefined> {
     const kept = store.ledger(epoch.window, epoch.ledgerRoot)
-    return kept && decodeEntries(kept)
+    if (kept) return decodeEntries(kept.entries)
+    // What is final is as good as right: nobody can do anything about it.
+    const shown = epoch.status === 'final' ? await showLedger(epoch) : undefined
+    if (shown) return shown
+    await checkEpoch(epoch)
+    const computed = store.ledger(epoch.window, epoch.ledgerRoot)
+    return computed ? decodeEntries(computed.entries) : showLedger(epoch)
+  }
+
+  /** Entries with the posted root and total, if a node shows them. */
+  async function showLedger(epoch: AuditedEpoch): Promise<readonly (Entry | null)[] | undefined> {
+    const { operator, window } = epoch
+    for (const { url } of [...readersOf(operator), ...nodes.map(({ reader }) => reader)]) {
+      const answer = await fetchLedger({
+        network: network.id,
+        peer: new URL(url),
+        posted: {
+          ...epoch,
+          block: Number(epoch.blockNumber),
+          gasUsed: 0n,
+          transaction: epoch.transactionHash,
+        },
+      })
+      signal?.throwIfAborted()
+      if (!answer.ok) continue
+      if (!store.ledger(window, epoch.ledgerRoot))
+        store.putLedger(window, epoch.ledgerRoot, {
+          claims: undefined,
+          entries: encodeEntries(answer.entries),
+        })
+      return answer.entries
+    }
+    return undefined
   }
 
   async function recompute(
@@ -137,10 +293,10 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     what: Auditor.RecomputeOptions = {},
   ): Promise<RecomputedEpoch> {
     const config = await chain.config(window)
-    const parent = window === network.firstWindow ? undefined : standing(window - 1)
-    if (!parent && window !== network.firstWindow) throw new UnknownParentError(window)
-    const entries = parent && (await ledgerOf(parent))
-    if (parent && !entries) throw new UnknownParentError(window)
+    const before = window === network.firstWindow ? null : standing(window - 1)
+    const parent =
+      what.parent ?? (before && { depth: before.depth, entries: await ledgerOf(before) })
+    if (parent === undefined || (parent && !parent.entries)) throw new UnknownParentError(window)
     const operator = what.operator ?? config.operator
     const logs = what.logs ?? [{ shard: 0, size: copyOf(operator, 0).size }]
     return recomputeEpoch({
@@ -151,22 +307,276 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       members: chain.members(),
       network: id,
       onProgress: (done, of) => onProgress?.({ done, of, step: 'recompute', window }),
-      parent: parent && entries ? { depth: parent.depth, entries } : null,
+      parent: parent && { depth: parent.depth, entries: parent.entries! },
       schema: schemaOf(config),
       signal,
       window: windowOf(window),
     })
   }
 
+  async function check(window: number): Promise<Verdict> {
+    await chain.refresh()
+    const epoch = standing(window)
+    if (!epoch) throw new NotPostedError(window)
+    // A node is asked only for what was posted since it was asked last.
+    if (!isCovered(epoch))
+      for (const node of nodes)
+        if (!node.operator || node.operator === epoch.operator) await syncNode(node)
+    return judge(epoch)
+  }
+
+  /** Checks an epoch, and tells what is new of it. */
+  async function judge(epoch: AuditedEpoch, scope?: 'log'): Promise<Verdict> {
+    const verdict = await checkEpoch(epoch, scope)
+    const text = JSON.stringify([verdict.ok, verdict.findings.map(({ text }) => text)])
+    if (scope !== 'log' && said.get(epoch.epochHash) !== text) {
+      said.set(epoch.epochHash, text)
+      onEvent({ type: 'checked', verdict })
+    }
+    return verdict
+  }
+
+  function isCovered({ logs, operator }: AuditedEpoch): boolean {
+    return logs.every(({ root, shard, size }) => {
+      const { log, size: copied } = copyOf(operator, shard)
+      return size <= copied && equalBytes(log.root(size), root)
+    })
+  }
+
+  async function checkEpoch(epoch: AuditedEpoch, scope?: 'log'): Promise<Verdict> {
+    const { attempt, ledgerRoot, operator, window } = epoch
+    const config = await chain.config(window)
+    const evidence = await chain.evidence(epoch)
+    const earlier = chain
+      .epochs()
+      .findLast(
+        (before) =>
+          before.window < window && before.operator === operator && before.status !== 'void',
+      )
+    const readers = readersOf(operator)
+    const log = await checkLog({
+      copyOf: (shard) => copyOf(operator, shard),
+      cutoff: windowOf(window).end + config.graceMs,
+      earlier: earlier && { epoch: await chain.evidence(earlier), window: earlier.window },
+      epoch,
+      evidence,
+      logKey: await chain.logKeyOf(operator),
+      network: id,
+      readers,
+      signal,
+      store,
+    })
+    const conclude = (claims: number, findings: readonly Finding[]): Verdict => {
+      const all = sortFindings([...log.findings, ...findings])
+      return { window, attempt, ok: all.length === 0, claims, findings: all }
+    }
+
+    const kept = store.ledger(window, ledgerRoot)
+    if (scope === 'log' || (log.covered && kept?.claims !== undefined))
+      return conclude(kept?.claims ?? 0, [])
+    const before = parentOf(epoch)
+    const parent = before && { depth: before.depth, entries: await ledgerOf(before) }
+    const members = chain.members()
+    const about = { config, epoch, members, network: id }
+    const readDisputeOf = () =>
+      readDispute(client, { attempt, fromBlock: epoch.blockNumber, network, window })
+    if (sample > 0) {
+      const shown = await showLedger(epoch)
+      const dispute = await readDisputeOf()
+      const own = account && (typeof account === 'string' ? account : account.address)
+      const findings = sampleEpoch({
+        ...about,
+        account: own?.toLowerCase(),
+        count: sample,
+        dispute,
+        parent: parent ? parent.entries : [],
+        shown,
+        window: windowOf(window),
+      })
+      return conclude(0, findings)
+    }
+    if (!log.covered || (parent && !parent.entries)) {
+      const dispute = await readDisputeOf()
+      const findings = probeEpoch({
+        ...about,
+        dispute,
+        parent: parent ? parent.entries : [],
+        shown: await showLedger(epoch),
+        window: windowOf(window),
+      })
+      const why = log.covered
+        ? ({
+            certain: false,
+            remedy: null,
+            text: `Nobody shows the ledger that window ${window} builds on.`,
+            why: 'unknown-parent',
+          } as const)
+        : ({
+            certain: false,
+            remedy: null,
+            text: `The operator does not show the log that it posted for window ${window}.`,
+            why: 'withheld-data',
+          } as const)
+      return conclude(0, [...findings, why])
+    }
+
+    for (let round = 0; ; round++) {
+      const mine = await recompute(window, {
+        depth: epoch.depth,
+        logs: epoch.logs,
+        memberCount: epoch.memberCount,
+        operator,
+        parent: parent && { depth: parent.depth, entries: parent.entries! },
+      })
+      const { claims, entries, ledger } = mine
+      if (equalBytes(ledger.root, ledgerRoot) && ledger.total === epoch.ledgerTotal) {
+        store.putLedger(window, ledgerRoot, { claims, entries: encodeEntries(entries) })
+        return conclude(claims, [])
+      }
+      const dispute = await readDisputeOf()
+      const shown = await showLedger(epoch)
+      const complete = epoch.logs.every(
+        ({ shard, size }) => copyOf(operator, shard).holes(size).length === 0,
+      )
+      // What is not at hand may be all that is wrong: whatever shows it counts.
+      if (round === 0 && (await learn(epoch, { complete, dispute, mine, shown }))) continue
+      const findings = await diffEpoch({
+        ...about,
+        batchAt: (shard, index) => copyOf(operator, shard).batch(index)?.bytes,
+        complete,
+        dispute,
+        evidence,
+        mine,
+        parent: parent?.entries ?? [],
+        readers,
+        shown,
+        signal,
+      })
+      return conclude(claims, findings)
+    }
+  }
+
+  /** Keeps batches that answers showed, or that a node has in its evidence and did not give before. */
+  async function learn(epoch: AuditedEpoch, what: Known): Promise<boolean> {
+    const { complete, dispute, mine, shown } = what
+    const found: { batch: SignedBatch; index: number; shard: number }[] = []
+    for (const { answer } of dispute.answers) {
+      if (answer.kind !== 'step' || !answer.step) continue
+      const { batch, inclusion, records } = answer.step
+      const bytes = encodeBatch({ ...toSigned(batch), records, signature: batch.signature })
+      found.push({ ...inclusion, batch: decodeBatch(bytes) })
+    }
+    const doubtful = complete ? [...mine.incomplete] : mine.entries.map((_, slot) => slot)
+    for (const slot of doubtful.slice(0, maxDoubtful)) {
+      const device = shown?.[slot]?.device ?? mine.claim(slot)?.device
+      if (!device) continue
+      const readers = readersOf(epoch.operator)
+      const { window } = epoch
+      found.push(
+        ...((await readClaimBatches({ device, network: id, readers, signal, slot, window })) ?? []),
+      )
+    }
+    let learnt = false
+    for (const { batch, index, shard } of found) {
+      const copy = copyOf(epoch.operator, shard)
+      if (index >= copy.size) continue
+      const known = copy.batch(index)
+      const isWhole = known?.signed && decodeBatch(known.bytes).records !== null
+      if (isWhole) continue
+      const { keyOf } = chain
+      const copied = copyBatch(batch, { id: copy.log.id(index), index, keyOf, network: id })
+      // Only what is better than what is there.
+      if (!copied?.signed || (known?.signed && batch.records === null)) continue
+      copy.fill(copied)
+      learnt = true
+    }
+    return learnt
+  }
+
+  async function act(): Promise<Action[]> {
+    if (!dryRun && !account) throw new AuditAccountMissingError()
+    await chain.refresh()
+    const judged: Judged[] = []
+    for (const epoch of chain.epochs())
+      if (epoch.status === 'pending') judged.push({ epoch, verdict: await judge(epoch) })
+    // What an operator signed convicts it also when all that it posted is final.
+    for (const epoch of lastOfOperators())
+      if (epoch.status === 'final') judged.push({ epoch, verdict: await judge(epoch, 'log') })
+    const actions = await challenger.act(judged)
+    actions.push(...(await suspend()))
+    for (const action of actions) if (action.kind !== 'waiting') onEvent({ type: 'acted', action })
+    return actions
+  }
+
+  /** The last epoch of every operator that stands. */
+  function lastOfOperators(): AuditedEpoch[] {
+    const last = new Map<Hex, AuditedEpoch>()
+    for (const epoch of chain.epochs()) if (epoch.status !== 'void') last.set(epoch.operator, epoch)
+    return [...last.values()]
+  }
+
+  /** Has devices suspended that signed two batches with one seq. */
+  async function suspend(): Promise<Action[]> {
+    const actions: Action[] = []
+    const suspended = new Map(chain.members().map((m) => [toHex(m.device), m.suspendedAt]))
+    for (const [device, { proof, seq }] of equivocators) {
+      if (suspended.get(device) !== 0) {
+        equivocators.delete(device)
+        continue
+      }
+      const text = `${device} signed two batches with seq ${seq}`
+      const action = { kind: 'proven', why: 'equivocation', wei: 0n } as const
+      try {
+        if (dryRun) actions.push({ ...action, sent: false, text: `${text}.` })
+        else {
+          const { hash } = await proveFraud(client, { account, network, proof })
+          actions.push({ ...action, hash, sent: true, text: `${text}: it is suspended.` })
+        }
+      } catch (error) {
+        if (!(error instanceof ContractError)) throw error
+        actions.push({ kind: 'refused', sent: false, text: `${text}. ${error.shortMessage}` })
+      }
+      equivocators.delete(device)
+    }
+    return actions
+  }
+
+  /** Windows whose epochs stand and were not computed again yet, as far as their rows are kept. */
+  async function windows(): Promise<number[]> {
+    await chain.refresh()
+    const found: number[] = []
+    for (const { ledgerRoot, status, window } of chain.epochs()) {
+      if (status !== 'pending' && status !== 'final') continue
+      if (store.ledger(window, ledgerRoot)?.claims !== undefined) continue
+      const { retentionMs } = await chain.config(window)
+      if (status === 'final' && windowOf(window).start < chain.time - retentionMs) continue
+      found.push(window)
+    }
+    return found
+  }
+
   return {
     sync,
     recompute,
-    async keepLedger(epoch) {
-      const posted = standing(epoch.window.number)
-      if (!posted) return
-      const ledger = buildLedger(epoch.entries, { depth: posted.depth })
-      if (equalBytes(ledger.root, posted.ledgerRoot) && ledger.total === posted.ledgerTotal)
-        store.putLedger(posted.window, posted.ledgerRoot, encodeEntries(epoch.entries))
+    check,
+    act,
+    windows,
+    async run({ everyMs = 5000, signal: stop } = {}) {
+      const signals = [stop, options.signal].filter((each) => each !== undefined)
+      const either = AbortSignal.any(signals)
+      signal = either
+      while (!either.aborted) {
+        try {
+          onEvent({ type: 'synced', reports: await sync() })
+          for (const window of await windows()) await check(window)
+          if (dryRun || account) await act()
+        } catch (error) {
+          if (either.aborted) break
+          onEvent({ type: 'failed', error })
+        }
+        await sleep(everyMs, undefined, { ref: false, signal: either }).catch(() => {})
+      }
+      signal = options.signal
     },
     async close() {
       store.close()
@@ -176,20 +586,39 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
 
 export declare namespace createAuditor {
   type Options = {
+    /** Who challenges. @default the client's account */
+    account?: Account | Address | undefined
     /** A viem client: it reads the chain, and challenges. */
     client: AnyClient
+    /** Milliseconds since the Unix epoch, for how long to be patient. @default Date.now */
+    clock?: (() => number) | undefined
     /** Blocks on top of a block until it is believed. @default 0 */
     confirmations?: number | undefined
     /** Where the auditor keeps everything. Created if missing; for this auditor alone. */
     dataDir: string
     /** Where the metrics and the reward policy are. */
     deployment: Pick<Deployment, 'metrics' | 'policy'>
+    /** Says what it would do on chain, and sends nothing. @default false */
+    dryRun?: boolean | undefined
     /** The block the network was created in, or one before. @default 0n */
     fromBlock?: bigint | undefined
+    /** Most wei that may be open in challenges, or lost on one epoch. @default 16 bonds */
+    maxStake?: bigint | undefined
     network: Network
     /** Where the operators' nodes are. None of them is trusted. */
     nodeUrl: string | readonly string[]
+    onEvent?: ((event: AuditEvent) => void) | undefined
     onProgress?: ((progress: AuditProgress) => void) | undefined
+    /**
+     * How long an operator may keep data back before it is asked for on chain, where every answer
+     * costs a bond; less where the time to challenge runs out. @default 0
+     */
+    patienceMs?: number | undefined
+    /**
+     * Instead of computing epochs from the logs: this many steps of each, at random, challenged on
+     * chain. @default 0
+     */
+    sample?: number | undefined
     /** All schemas that the network ever had. @default what the nodes say, held against the chain */
     schemas?: readonly Schema[] | undefined
     signal?: AbortSignal | undefined
@@ -199,10 +628,19 @@ export declare namespace createAuditor {
 export type Auditor = {
   /** Brings chain and copies of the logs up to date. */
   sync(): Promise<SyncReport[]>
-  /** Computes a window, posted or not, from the copies. */
+  /** Computes a window, posted or not, from the copies. @throws {UnknownParentError} */
   recompute(window: number, options?: Auditor.RecomputeOptions): Promise<RecomputedEpoch>
-  /** Remembers the ledger of a recomputed epoch that was posted as computed: windows after it build on it. */
-  keepLedger(epoch: RecomputedEpoch): Promise<void>
+  /** Checks the epoch that stands for a window. @throws {NotPostedError} */
+  check(window: number): Promise<Verdict>
+  /** Windows that were posted, and not checked yet. */
+  windows(): Promise<number[]>
+  /**
+   * Checks all epochs that can still be challenged, and does what is to be done now about what is
+   * wrong: opens, proves, upholds, takes back and pays out. Resolves to what was done, or is waited for.
+   */
+  act(): Promise<Action[]>
+  /** Follows the network until it is told to stop. */
+  run(options?: { everyMs?: number | undefined; signal?: AbortSignal | undefined }): Promise<void>
   close(): Promise<void>
 }
 
@@ -216,6 +654,8 @@ export declare namespace Auditor {
     memberCount?: number | undefined
     /** Whose logs count. @default the one that the configuration names */
     operator?: Hex | undefined
+    /** The ledger that it builds on; null before the first window. @default what stands on chain */
+    parent?: { depth: number; entries: readonly (Entry | null)[] } | null | undefined
   }
 }
 
@@ -226,11 +666,45 @@ export type AuditProgress = {
   window?: number
 }
 
-type AuditedNode = { operator: Hex | undefined; reader: NodeReader; shard: number }
+export type AuditEvent =
+  | { type: 'synced'; reports: SyncReport[] }
+  | { type: 'checked'; verdict: Verdict }
+  | { type: 'acted'; action: Action }
+  | { type: 'failed'; error: unknown }
+
+type AuditedNode = {
+  /** When all heads that are not final were read last. */
+  headsReadAt: number
+  operator: Hex | undefined
+  reader: NodeReader
+  shard: number
+}
+
+type Known = {
+  complete: boolean
+  dispute: Dispute
+  mine: RecomputedEpoch
+  shown: readonly (Entry | null)[] | undefined
+}
+
+const rereadMs = 60_000
+const maxEquivocations = 64
+/** Asked for evidence with every round. */
+const devicesAtOnce = 16
+/** Slots whose batches are asked for once more. */
+const maxDoubtful = 64
 
 function assertIsSchema(value: unknown): Schema {
   assertSchema(value as Schema)
   return value as Schema
+}
+
+/** There is no epoch to check. */
+export class NotPostedError extends BaseError {
+  override readonly name = 'NotPostedError'
+  constructor(window: number) {
+    super(`Window ${window} has not been posted, or its epoch is void.`, { kind: 'input' })
+  }
 }
 
 /** What a window builds on is not known. */

@@ -1,4 +1,13 @@
-export { type Auditor, type AuditProgress, createAuditor } from './createAuditor.js'
-export { openAuditStore } from './openAuditStore.js'
-export { type LogCopy, openLogCopy } from './openLogCopy.js'
+export {
+  type AuditEvent,
+  type Auditor,
+  type AuditProgress,
+  createAuditor,
+  NotPostedError,
+  UnknownParentError,
+  UnknownSchemaError,
+} from './createAuditor.js'
+export { type Action, AuditAccountMissingError } from './createChallenger.js'
 export { type RecomputedEpoch, recomputeEpoch, type TracedBatch } from './recomputeEpoch.js'
+export type { SyncReport } from './syncLog.js'
+export type { Finding, FindingReason, Verdict } from './Verdict.js'

@@ -72,6 +72,15 @@ export async function openAuditChain(
     }
   }
 
+  async function readConfig(window: number): Promise<ChainConfig> {
+    const known = configs.get(window)
+    if (known) return known
+    const config = await chain.config(window)
+    // The rules of a window that has begun never change.
+    if (head.time >= window * network.windowSeconds * 1000) configs.set(window, config)
+    return config
+  }
+
   async function readLatest(window: number) {
     try {
       return await readContract(client, {
@@ -97,14 +106,7 @@ export async function openAuditChain(
     },
     members: () => [...members.values()].sort((a, b) => a.slot - b.slot),
     keyOf: (device) => members.get(keyOf(device))?.publicKey,
-    async config(window) {
-      const known = configs.get(window)
-      if (known) return known
-      const config = await chain.config(window)
-      // The rules of a window that has begun never change.
-      if (head.time >= window * network.windowSeconds * 1000) configs.set(window, config)
-      return config
-    },
+    config: readConfig,
     epochs: () => [...epochs.values()].sort((a, b) => a.window - b.window || a.attempt - b.attempt),
     epoch: (hash) => epochs.get(hash),
     async logKeyOf(operator) {
@@ -117,7 +119,7 @@ export async function openAuditChain(
       return key
     },
     async evidence(epoch) {
-      const { bytes } = await this.config(epoch.window)
+      const { bytes } = await readConfig(epoch.window)
       const { logs, memberCount, parentHash } = epoch
       return { config: bytes, logs, memberCount, parentHash: fromHex(parentHash) }
     },

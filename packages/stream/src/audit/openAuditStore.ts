@@ -1,10 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Hex, toHex } from '@machinefi/core'
+import type { Hex } from '@machinefi/core'
 import { DataDirectoryError } from '../errors.js'
 import {
   closeDatabase,
-  type Database,
   isBusy,
   openDatabase,
   prepareInsert,
@@ -87,6 +86,24 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
       .raw(),
     sign: db.prepare('UPDATE batches SET signed = ? WHERE key = ?'),
     has: db.prepare('SELECT 1 FROM batches WHERE key = ?').raw(),
+  }
+
+  /** @param values of which the first is the log. */
+  function readCheckpoints(where: string, values: unknown[]): KeptCheckpoint[] {
+    const rows = db
+      .prepare(
+        `SELECT size, root, time, verified, odd, bytes FROM checkpoints WHERE log = ? AND ${where}`,
+      )
+      .raw()
+      .all(values) as CheckpointRow[]
+    return rows.map(([size, root, time, verified, odd, bytes]) => ({
+      bytes,
+      odd: odd === 1,
+      root,
+      size,
+      time,
+      verified: verified === 1,
+    }))
   }
 
   return {
@@ -190,44 +207,46 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
 
     putCheckpoints(log, checkpoints) {
       const put = db.prepare(
-        `INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?) ON CONFLICT (log, size, root) DO UPDATE
-         SET time = excluded.time, bytes = excluded.bytes WHERE excluded.time < time`,
+        `INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (log, size, root) DO UPDATE
+         SET time = excluded.time, verified = excluded.verified, odd = excluded.odd,
+           bytes = excluded.bytes
+         WHERE excluded.verified > verified OR (excluded.verified = verified AND excluded.time < time)`,
       )
       transaction(db, () => {
-        for (const { bytes, root, size, time } of checkpoints)
-          put.run([log, size, root, time, bytes])
+        for (const { bytes, odd, root, size, time, verified } of checkpoints)
+          put.run([log, size, root, time, Number(verified), Number(odd), bytes])
       })
     },
-    checkpoints: (log, fromSize, limit) =>
-      (
-        db
-          .prepare(
-            `SELECT size, root, time, bytes FROM checkpoints WHERE log = ? AND size >= ?
-             ORDER BY size, root LIMIT ?`,
-          )
-          .raw()
-          .all([log, fromSize, limit]) as CheckpointRow[]
-      ).map(toCheckpoint),
-    earliestAbove(log, size) {
-      const row = db
-        .prepare(
-          `SELECT size, root, time, bytes FROM checkpoints WHERE log = ? AND size > ?
-           ORDER BY time, size LIMIT 1`,
-        )
-        .raw()
-        .get([log, size]) as CheckpointRow | undefined
-      return row && toCheckpoint(row)
+    checkpointUpTo: (log, size) =>
+      readCheckpoints('size <= ? ORDER BY size DESC, root LIMIT 1', [log, size])[0],
+    checkpointAbove: (log, size, before) =>
+      readCheckpoints('size > ? AND time < ? ORDER BY size DESC, root LIMIT 1', [
+        ...[log, size, before],
+      ])[0],
+    oddCheckpoints: (log) =>
+      readCheckpoints(
+        `size IN (SELECT size FROM checkpoints WHERE log = ? AND odd = 1 ORDER BY size LIMIT 32)
+         ORDER BY size, root`,
+        [log, log],
+      ),
+
+    dropCheckpoint(log, { root, size }) {
+      db.prepare('DELETE FROM checkpoints WHERE log = ? AND size = ? AND root = ?').run([
+        ...[log, size, root],
+      ])
     },
 
     ledger(window, root) {
       const row = db
-        .prepare('SELECT entries FROM ledgers WHERE window = ? AND root = ?')
+        .prepare('SELECT entries, claims FROM ledgers WHERE window = ? AND root = ?')
         .raw()
-        .get([window, root]) as [Uint8Array] | undefined
-      return row?.[0]
+        .get([window, root]) as [Uint8Array, number | null] | undefined
+      return row && { claims: row[1] ?? undefined, entries: row[0] }
     },
-    putLedger(window, root, entries) {
-      db.prepare('INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?)').run([window, root, entries])
+    putLedger(window, root, { claims, entries }) {
+      db.prepare('INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?, ?)').run([
+        ...[window, root, claims ?? null, entries],
+      ])
     },
     dropLedgers(before) {
       db.prepare('DELETE FROM ledgers WHERE window < ?').run([before])
@@ -296,16 +315,19 @@ export type AuditStore = {
   /** Pairs of different batches by one device with one seq, of which the first is in [from, to) of a log. */
   equivocations(log: number, from: number, to: number, limit: number): Place[][]
 
-  /** Keeps heads; of several with one size and root the one dated first. */
+  /** Keeps heads: of several with one size and root one that was verified, and of these the one dated first. */
   putCheckpoints(log: number, checkpoints: readonly KeptCheckpoint[]): void
-  /** Heads in order of size. */
-  checkpoints(log: number, fromSize: number, limit: number): KeptCheckpoint[]
-  /** Of the heads larger than a size the one that is dated first. */
-  earliestAbove(log: number, size: number): KeptCheckpoint | undefined
+  /** The largest head up to a size. */
+  checkpointUpTo(log: number, size: number): KeptCheckpoint | undefined
+  /** The largest head above a size that is dated before a time. */
+  checkpointAbove(log: number, size: number, before: number): KeptCheckpoint | undefined
+  /** Heads that were not on the way of the copy, and others of the same sizes. */
+  oddCheckpoints(log: number): KeptCheckpoint[]
+  dropCheckpoint(log: number, head: Pick<KeptCheckpoint, 'root' | 'size'>): void
 
-  /** What was kept of a ledger with a root. */
-  ledger(window: number, root: Uint8Array): Uint8Array | undefined
-  putLedger(window: number, root: Uint8Array, entries: Uint8Array): void
+  /** What is known of a ledger with a root. */
+  ledger(window: number, root: Uint8Array): KeptLedger | undefined
+  putLedger(window: number, root: Uint8Array, ledger: KeptLedger): void
   /** Forgets the ledgers of earlier windows. */
   dropLedgers(before: number): void
 
@@ -347,7 +369,25 @@ export type CopiedBatch = {
 /** Where a batch is. */
 export type Place = { index: number; log: number }
 
-export type KeptCheckpoint = { size: number; root: Uint8Array; time: number; bytes: Uint8Array }
+/** A head of a log. */
+export type KeptCheckpoint = {
+  size: number
+  root: Uint8Array
+  /** ms */
+  time: number
+  /** Whether its signature was. One that agrees with the copy is verified when it is needed. */
+  verified: boolean
+  /** Whether it was not on the way of the copy when it was seen. */
+  odd: boolean
+  bytes: Uint8Array
+}
+
+export type KeptLedger = {
+  /** How many of its claims were computed again; undefined if it was only shown, and has the root. */
+  claims: number | undefined
+  /** By slot, as `encodeEntries` writes them. */
+  entries: Uint8Array
+}
 
 /** A challenge that this auditor opened, or is about to. */
 export type KeptChallenge = {
@@ -362,17 +402,10 @@ export type KeptChallenge = {
   hash: Hex | undefined
 }
 
-type CheckpointRow = [number, Uint8Array, number, Uint8Array]
+type CheckpointRow = [number, Uint8Array, number, number, number, Uint8Array]
 
 /** Keys are log × span + index, so that one integer orders everything. */
 const span = 2 ** 40
-
-const toCheckpoint = ([size, root, time, bytes]: CheckpointRow): KeptCheckpoint => ({
-  bytes,
-  root,
-  size,
-  time,
-})
 
 const tables = `
   CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -393,10 +426,12 @@ const tables = `
   CREATE TABLE IF NOT EXISTS holes (key INTEGER PRIMARY KEY) STRICT;
   CREATE TABLE IF NOT EXISTS checkpoints (
     log INTEGER NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL, time INTEGER NOT NULL,
-    bytes BLOB NOT NULL, PRIMARY KEY (log, size, root)
+    verified INTEGER NOT NULL, odd INTEGER NOT NULL, bytes BLOB NOT NULL,
+    PRIMARY KEY (log, size, root)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS ledgers (
-    window INTEGER NOT NULL, root BLOB NOT NULL, entries BLOB NOT NULL, PRIMARY KEY (window, root)
+    window INTEGER NOT NULL, root BLOB NOT NULL, claims INTEGER, entries BLOB NOT NULL,
+    PRIMARY KEY (window, root)
   ) STRICT;
   CREATE TABLE IF NOT EXISTS challenges (id TEXT PRIMARY KEY, challenge TEXT NOT NULL) STRICT;
 `

@@ -28,19 +28,31 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
   let bulk = true
   const about = { network, operator: copy.operator, publicKey: logKey }
 
-  try {
-    const head = await readHead()
-    if (head) {
-      await extend(head)
-      await copyBatches()
-      await fillHoles()
+  const doing = async (work: () => Promise<unknown>) => {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof NodeRefusedError)) throw error
+      signal?.throwIfAborted()
+      report.problems.push(error.shortMessage)
     }
-    await readCheckpoints()
-  } catch (error) {
-    if (!(error instanceof NodeRefusedError)) throw error
-    signal?.throwIfAborted()
-    report.problems.push(error.shortMessage)
   }
+
+  await doing(async () => {
+    const head = await readHead()
+    if (!head) return
+    await extend(head)
+    keep([head])
+    if (head.size > copy.size && head.size <= maxEntries) {
+      report.contradiction ||= copy.size > 0
+      report.problems.push('The entries that the node shows do not lead to the head it signed.')
+    }
+  })
+  // What was posted counts as much as what was signed.
+  for (const target of options.posted ?? []) await doing(() => extend(target))
+  await doing(copyBatches)
+  await doing(fillHoles)
+  await doing(readCheckpoints)
   report.size = copy.size
   return report
 
@@ -62,43 +74,33 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
     const verdict = await verifyCheckpoint(bytes, about)
     if (!verdict.ok || verdict.checkpoint.shard !== copy.shard) return undefined
     const { root, size, time } = verdict.checkpoint
-    return { bytes, root, size, time }
+    return { bytes, odd: !agrees({ root, size }), root, size, time, verified: true }
   }
 
-  /** Reads the entries up to a head. */
-  async function extend(head: KeptCheckpoint) {
-    if (head.size > maxEntries) {
-      report.problems.push(`A log of ${head.size} entries is more than an auditor keeps.`)
+  /** Whether a head is one that the copy had. */
+  function agrees({ root, size }: { root: Uint8Array; size: number }): boolean {
+    return size <= copy.size && equalBytes(copy.log.root(size), root)
+  }
+
+  /** Reads the entries up to a head, and keeps them if they have its root. */
+  async function extend({ root, size }: { root: Uint8Array; size: number }) {
+    if (size <= copy.size) return
+    if (size > maxEntries) {
+      report.problems.push(`A log of ${size} entries is more than an auditor keeps.`)
       return
     }
-    const { log } = copy
-    if (head.size > copy.size) {
-      for (let from = copy.size; from < head.size; ) {
-        const path = `/log/entries?from=${from}&to=${head.size}`
-        const ids = await reader.read(path, { maxBytes: maxIdBytes, signal }).catch((error) => {
-          copy.reject()
-          throw error
-        })
-        const usable = Math.min(ids.length - (ids.length % 32), 32 * (head.size - from))
-        if (usable === 0) break
-        copy.propose(ids.subarray(0, usable))
-        from += usable / 32
-      }
-      if (log.size === head.size && equalBytes(log.root(), head.root)) copy.accept()
-      else copy.reject()
-    }
-    keep([head])
-    if (head.size > copy.size) {
-      report.contradiction ||= copy.size > 0
-      report.problems.push('The entries that the node shows do not lead to the head it signed.')
+    try {
+      await readEntries({ from: copy.size, onIds: copy.propose, reader, signal, to: size })
+      if (copy.log.size === size && equalBytes(copy.log.root(), root)) copy.accept()
+    } finally {
+      copy.reject()
     }
   }
 
-  /** Keeps heads whose signature was verified, or that agree with the copy. */
   function keep(heads: readonly KeptCheckpoint[]) {
-    store.putCheckpoints(copy.number, heads)
-    for (const { root, size } of heads)
-      if (size <= copy.size && !equalBytes(root, copy.log.root(size))) report.contradiction = true
+    const all = heads.map((head) => ({ ...head, odd: !agrees(head) }))
+    store.putCheckpoints(copy.number, all)
+    if (all.some(({ odd, size }) => odd && size <= copy.size)) report.contradiction = true
   }
 
   /** Every head from a size on, in pages. */
@@ -110,18 +112,21 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
       const kept: KeptCheckpoint[] = []
       let last = from - 1
       for (const bytes of parts) {
-        let head: KeptCheckpoint
+        let head: { root: Uint8Array; shard: number; size: number; time: number }
         try {
-          const { root, shard, size, time } = decodeCheckpoint(bytes)
-          if (shard !== copy.shard || size < from) continue
-          head = { bytes: bytes.slice(), root: root.slice(), size, time }
+          head = decodeCheckpoint(bytes)
         } catch {
           continue
         }
-        last = Math.max(last, head.size)
-        const known = head.size <= copy.size && equalBytes(copy.log.root(head.size), head.root)
+        const { root, shard, size, time } = head
+        if (shard !== copy.shard || size < from) continue
+        last = Math.max(last, size)
         // What agrees with the copy proves nothing against anyone, and is verified if it is needed.
-        if (known || (await verifyHead(head.bytes))) kept.push(head)
+        if (agrees(head)) kept.push({ bytes, odd: false, root, size, time, verified: false })
+        else {
+          const odd = await verifyHead(bytes)
+          if (odd) kept.push(odd)
+        }
       }
       keep(kept)
       if (parts.length < pageHeads || last < from) return
@@ -197,15 +202,40 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
 
   /** Asks once more for some of what was not given. */
   async function fillHoles() {
-    const holes = copy.holes(copy.copied).slice(0, maxMissing)
-    for (const index of holes) {
+    let refused = 0
+    for (const index of copy.holes(copy.copied).slice(0, maxMissing)) {
       const batch = await readSingle(index)
       const id = copy.log.id(index)
       const found = batch && copyBatch(batch, { id, index, keyOf, network })
-      if (!found) return
-      copy.fill(found)
-      report.batches++
+      if (found) {
+        copy.fill(found)
+        report.batches++
+      } else if (++refused === 3) return
     }
+  }
+}
+
+/** Reads the entries [from, to) of a log, as far as the node gives them. @throws {NodeRefusedError} */
+export async function readEntries(options: readEntries.Options): Promise<void> {
+  const { onIds, reader, signal, to } = options
+  for (let { from } = options; from < to; ) {
+    const path = `/log/entries?from=${from}&to=${to}`
+    const bytes = await reader.read(path, { maxBytes: maxIdBytes, signal })
+    const usable = Math.min(bytes.length - (bytes.length % 32), 32 * (to - from))
+    if (usable === 0) return
+    onIds(bytes.subarray(0, usable))
+    from += usable / 32
+  }
+}
+
+export declare namespace readEntries {
+  type Options = {
+    from: number
+    /** Told of entries as they come, 32 bytes each. */
+    onIds: (ids: Uint8Array) => void
+    reader: NodeReader
+    signal?: AbortSignal | undefined
+    to: number
   }
 }
 
@@ -252,6 +282,8 @@ export declare namespace syncLog {
     /** Network id, 32 bytes. */
     network: Uint8Array
     onProgress?: ((batches: number, of: number) => void) | undefined
+    /** Heads of this log that were posted, ascending. */
+    posted?: readonly { root: Uint8Array; size: number }[] | undefined
     reader: NodeReader
     signal?: AbortSignal | undefined
     store: AuditStore
@@ -313,5 +345,5 @@ const maxPageBytes = 4 * 2 ** 20 + maxBatchBytes
 const maxIdBytes = 32 * 32_768
 const maxCheckpointBytes = 1024
 const pageHeads = 1000
-/** Beyond this the tree is not kept in memory. */
-const maxEntries = 2 ** 26
+/** Of one log: its tree is in memory, 100 bytes an entry. */
+export const maxEntries = 2 ** 24

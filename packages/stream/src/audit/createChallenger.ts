@@ -1,0 +1,500 @@
+import {
+  type AnyClient,
+  ContractError,
+  challengeId,
+  type Network,
+  openChallenge,
+  proveFraud,
+  readChallenge,
+  readChallengeBond,
+  readChallenges,
+  readCredit,
+  readEpochStatus,
+  readOperator,
+  refundChallenge,
+  toContractError,
+  upholdChallenge,
+  withdrawCredit,
+} from '@machinefi/contracts'
+import { BaseError, fromHex, type Hex } from '@machinefi/core'
+import { type Challenge, type Proof, toPoint } from '@machinefi/proof'
+import { type Account, type Address, formatEther } from 'viem'
+import { getBalance, getBlock, getGasPrice, getTransactionReceipt } from 'viem/actions'
+import { describe } from './checkLedger.js'
+import type { AuditChain, AuditedEpoch } from './openAuditChain.js'
+import type { AuditStore, KeptChallenge } from './openAuditStore.js'
+import type { Finding, Verdict } from './Verdict.js'
+
+/**
+ * Acts on what an auditor found, with one account's money: opens what is
+ * needed and no more, waits, upholds, takes refunds and rewards.
+ *
+ * What it has open is written down before it is sent and read from the chain
+ * besides, so that it goes on where it was after a crash at any point. A point
+ * that somebody else has challenged is left to them.
+ */
+export function createChallenger(options: createChallenger.Options): Challenger {
+  const { account, chain, client, clock, dryRun, fromBlock, network, patienceMs, store } = options
+  const own = account && (typeof account === 'string' ? account : account.address).toLowerCase()
+  /** This account's challenges, as last read. */
+  const mine = new Map<Hex, OwnChallenge>()
+  let cursor = fromBlock
+  /** When an operator was first seen to keep something back, by epoch. */
+  const withheldSince = new Map<Hex, number>()
+
+  async function act(verdicts: readonly Judged[]): Promise<Action[]> {
+    const actions: Action[] = []
+    const note = (action: Omit<Action, 'sent'> & { sent?: boolean }) =>
+      void actions.push({ sent: !dryRun, ...action })
+    await readOwn()
+    await settle(note)
+    const slashed = new Set<Hex>()
+    for (const { epoch, verdict } of verdicts) {
+      if (verdict.ok || slashed.has(epoch.operator)) continue
+      if (await pursue(epoch, verdict.findings, note)) slashed.add(epoch.operator)
+    }
+    if (slashed.size > 0) await settle(note)
+    await collect(note)
+    return actions
+  }
+
+  /** Reads this account's challenges: what is new, and what became of those that were open. */
+  async function readOwn() {
+    if (!own) return
+    const to = BigInt(chain.block)
+    if (cursor <= to)
+      for (const challenge of await readChallenges(client, {
+        fromBlock: cursor,
+        network,
+        toBlock: to,
+      }))
+        if (challenge.challenger === own) mine.set(challenge.id, challenge)
+    // Challenges of blocks that a reorganisation may replace are read again.
+    cursor = to > reorganised ? to - reorganised : 0n
+    for (const kept of store.challenges()) if (!mine.has(kept.id)) await recover(kept)
+    for (const challenge of mine.values())
+      if (challenge.status === 'open')
+        challenge.status = (await readChallenge(client, { id: challenge.id, network })).status
+  }
+
+  /** A challenge that was written down and is not on chain: sent or not, nobody knows. */
+  async function recover(kept: KeptChallenge) {
+    const { attempt, bond, hash, id, window } = kept
+    const { challenger, deadline, status } = await readChallenge(client, { id, network })
+    if (status !== 'none' && challenger === own)
+      mine.set(id, { attempt, bond, deadline, id, status, window })
+    else if (!hash || (await isMined(hash))) store.dropChallenge(id)
+  }
+
+  async function isMined(hash: Hex): Promise<boolean> {
+    try {
+      await getTransactionReceipt(client, { hash })
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Upholds what nobody answered, takes back what an epoch's fall has left. */
+  async function settle(note: Note) {
+    for (const challenge of mine.values()) {
+      const { attempt, id, status, window } = challenge
+      if (status !== 'open') {
+        store.dropChallenge(id)
+        continue
+      }
+      const what = { id, window, attempt }
+      try {
+        if ((await readEpochStatus(client, { attempt, network, window })) === 'void') {
+          if (!dryRun) await refundChallenge(client, { account, id, network })
+          challenge.status = 'refunded'
+          note({
+            kind: 'refunded',
+            text: `The epoch of window ${window} is void: ${formatEther(challenge.bond)} come back.`,
+            wei: challenge.bond,
+            ...what,
+          })
+        } else if (chain.time > challenge.deadline * 1000) {
+          if (dryRun) {
+            note({ kind: 'upheld', text: `Nobody has answered in window ${window}.`, ...what })
+            continue
+          }
+          const { hash, reward } = await upholdChallenge(client, { account, id, network })
+          challenge.status = 'upheld'
+          note({
+            kind: 'upheld',
+            text: `Nobody answered: the operator of window ${window} is slashed, ${formatEther(reward)} are the reward.`,
+            wei: reward,
+            hash,
+            ...what,
+          })
+          await chain.refresh()
+        } else
+          note({
+            kind: 'waiting',
+            text: `A challenge to window ${window} can be answered until ${toTime(challenge.deadline)}.`,
+            sent: false,
+            ...what,
+          })
+      } catch (error) {
+        // Somebody else was faster: what became of it is read with the next call.
+        if (!isRevert(error, 'NotOpen', 'NotPending', 'NotVoid', 'NotStanding')) throw error
+        challenge.status = (await readChallenge(client, { id, network })).status
+      }
+      if (challenge.status !== 'open') store.dropChallenge(id)
+    }
+  }
+
+  /** Acts on what is wrong with one epoch. @returns whether its operator was slashed. */
+  async function pursue(
+    epoch: AuditedEpoch,
+    findings: readonly Finding[],
+    note: Note,
+  ): Promise<boolean> {
+    const { attempt, window } = epoch
+    const usable = findings.filter((finding) => finding.remedy !== null)
+    if (usable.length === 0) return false
+    const about = { window, attempt }
+    const { bond, leaving } = await readOperator(client, {
+      fromBlock,
+      network,
+      operator: epoch.operator,
+    })
+    if (bond + leaving === 0n) {
+      note({
+        kind: 'left',
+        text: `The operator of window ${window} has nothing left to lose.`,
+        sent: false,
+        ...about,
+      })
+      return false
+    }
+    const certain = usable.filter((finding) => finding.certain)
+    for (const { remedy, text } of certain) {
+      if (!isProof(remedy!)) continue
+      if (await prove(epoch, remedy, text, note)) return true
+    }
+    if (epoch.status !== 'pending' || epoch.challengeEndsAt <= chain.time) {
+      note({
+        kind: 'late',
+        text: `The time to challenge window ${window} is over.`,
+        sent: false,
+        ...about,
+      })
+      return false
+    }
+    const open = [...mine.values()].filter(
+      (each) => each.status === 'open' && each.window === window && each.attempt === attempt,
+    )
+
+    // One that nobody can answer is enough, whosever it is.
+    const challenges = certain.filter((finding) => !isProof(finding.remedy!))
+    const points = challenges.map((finding) => toId(epoch, finding.remedy as Challenge))
+    for (const [i, id] of points.entries()) {
+      const { challenger, deadline, status } = await readChallenge(client, { id, network })
+      if (status !== 'open') continue
+      if (challenger !== own) leave(challenges[i]!, epoch, id, deadline, note)
+      return false
+    }
+    for (const finding of challenges) {
+      const outcome = await challenge(epoch, finding, note)
+      if (outcome !== 'answered') return false
+    }
+
+    // What may be answered is asked for one after the other, as each answer shows where to go on.
+    const guesses = usable.filter((finding) => !finding.certain)
+    if (guesses.length === 0 || open.length > 0) return false
+    if (guesses.every(({ why }) => why === 'withheld-data')) {
+      const since = withheldSince.get(epoch.epochHash) ?? clock()
+      withheldSince.set(epoch.epochHash, since)
+      if (clock() - since < patienceMs && !isUrgent(epoch)) {
+        note({
+          kind: 'waiting',
+          text: `The operator may still show its data of window ${window}.`,
+          sent: false,
+          ...about,
+        })
+        return false
+      }
+    }
+    const most = await countAtOnce(epoch, guesses)
+    let asked = 0
+    for (const finding of guesses) {
+      if (asked >= most) break
+      const outcome = await challenge(epoch, finding, note)
+      if (outcome === 'opened' || outcome === 'left') asked++
+      if (outcome === 'short') break
+    }
+    return false
+  }
+
+  /** How many guesses are made at once: as many as it takes to come to an end in time. */
+  async function countAtOnce(epoch: AuditedEpoch, guesses: readonly Finding[]): Promise<number> {
+    const first = guesses[0]!
+    if (first.why === 'withheld-data' || first.why === 'sample')
+      return first.remedy?.kind === 'reveal' ? 1 : 4
+    if (first.remedy?.kind !== 'step') return 1
+    const { responseTimeMs } = await chain.config(epoch.window)
+    // The last round is for the one that nobody can answer.
+    const rounds = Math.max(
+      1,
+      Math.floor((epoch.challengeEndsAt - chain.time) / responseTimeMs) - 1,
+    )
+    return Math.max(1, Math.ceil((guesses.length + 1) ** (1 / rounds)) - 1)
+  }
+
+  /** Whether the time left is hardly enough to find anything out. */
+  function isUrgent(epoch: AuditedEpoch): boolean {
+    return epoch.challengeEndsAt - chain.time < 2 * patienceMs
+  }
+
+  async function prove(
+    epoch: AuditedEpoch,
+    proof: Proof,
+    text: string,
+    note: Note,
+  ): Promise<boolean> {
+    const { attempt, window } = epoch
+    const what = { kind: 'proven', window, attempt } as const
+    if (dryRun) {
+      note({ ...what, text: `${text} It can be proven by ${describe(proof)}.` })
+      return false
+    }
+    try {
+      const parameters = { account, network }
+      const { hash, reward } = await (proof.kind === 'truncation'
+        ? proveFraud(client, { ...parameters, attempt, proof, window })
+        : proveFraud(client, { ...parameters, proof }))
+      note({
+        ...what,
+        hash,
+        text: `${text} The operator is slashed, ${formatEther(reward)} are the reward.`,
+        wei: reward,
+      })
+      await chain.refresh()
+      return true
+    } catch (error) {
+      if (!(error instanceof ContractError)) throw error
+      note({ kind: 'refused', text: `${text} ${error.shortMessage}`, window, attempt, sent: false })
+      return false
+    }
+  }
+
+  async function challenge(
+    epoch: AuditedEpoch,
+    finding: Finding,
+    note: Note,
+  ): Promise<'answered' | 'left' | 'opened' | 'refused' | 'short'> {
+    const { attempt, window } = epoch
+    const { text, why } = finding
+    const remedy = finding.remedy as Challenge
+    const id = toId(epoch, remedy)
+    const about = { id, window, attempt, why }
+    const before = await readChallenge(client, { id, network })
+    if (before.status === 'open') {
+      if (before.challenger !== own) leave(finding, epoch, id, before.deadline, note)
+      return 'left'
+    }
+    if (before.status !== 'none') return 'answered'
+    const bond = await readBond(window)
+    const short = await isShort(epoch, bond)
+    if (short) {
+      note({ kind: 'short', text: `${text} ${short}`, sent: false, ...about })
+      return 'short'
+    }
+    const challenged = `${text} Challenged: ${describe(remedy)}, ${formatEther(bond)} at stake.`
+    if (dryRun) {
+      note({ kind: 'opened', text: challenged, wei: bond, ...about })
+      return 'opened'
+    }
+    const kept = { id, window, attempt, text, bond, hash: undefined as Hex | undefined }
+    store.putChallenge(kept)
+    try {
+      const { deadline, hash } = await openChallenge(client, {
+        account,
+        attempt,
+        bond,
+        challenge: remedy,
+        network,
+        onHash: (hash) => store.putChallenge({ ...kept, hash }),
+        window,
+      })
+      mine.set(id, { attempt, bond, deadline, id, status: 'open', window })
+      note({ kind: 'opened', text: challenged, hash, wei: bond, ...about })
+      return 'opened'
+    } catch (error) {
+      if (!(error instanceof ContractError)) throw error
+      store.dropChallenge(id)
+      if (isRevert(error, 'AlreadyChallenged')) {
+        const { deadline } = await readChallenge(client, { id, network })
+        leave(finding, epoch, id, deadline, note)
+        return 'left'
+      }
+      note({ kind: 'refused', text: `${text} ${error.shortMessage}`, sent: false, ...about })
+      return 'refused'
+    }
+  }
+
+  function leave(
+    { text, why }: Finding,
+    { attempt, window }: AuditedEpoch,
+    id: Hex,
+    deadline: number,
+    note: Note,
+  ) {
+    note({
+      kind: 'left',
+      text: `${text} Somebody else has challenged that; it can be answered until ${toTime(deadline)}.`,
+      sent: false,
+      ...{ id, window, attempt, why },
+    })
+  }
+
+  /** What is asked for, and would be if the base fee rose by half. */
+  async function readBond(window: number): Promise<bigint> {
+    try {
+      const { baseFeePerGas } = await getBlock(client)
+      const baseFee = ((baseFeePerGas ?? 0n) * 3n) / 2n
+      return await readChallengeBond(client, { baseFee, network, window })
+    } catch (error) {
+      throw toContractError(error, { address: network.disputes, functionName: 'challengeBond' })
+    }
+  }
+
+  /** Why a bond cannot be put in, if so. */
+  async function isShort(epoch: AuditedEpoch, bond: bigint): Promise<string | undefined> {
+    let staked = 0n
+    for (const { attempt, bond, status, window } of mine.values()) {
+      const isLost = status === 'answered' && window === epoch.window && attempt === epoch.attempt
+      if (status === 'open' || isLost) staked += bond
+    }
+    const most = options.maxStake ?? defaultStakes * bond
+    if (staked + bond > most)
+      return `It is not challenged: that takes ${formatEther(bond)}, and ${formatEther(staked)} of at most ${formatEther(most)} are at stake or lost already.`
+    if (!own || dryRun) return undefined
+    try {
+      const balance = await getBalance(client, { address: own as Address })
+      const gas = (await getGasPrice(client)) * challengeGas
+      if (balance < bond + gas)
+        return `It is not challenged: that takes ${formatEther(bond)} and gas, and ${own} has ${formatEther(balance)}.`
+    } catch (error) {
+      throw toContractError(error, { functionName: 'balance' })
+    }
+    return undefined
+  }
+
+  /** Takes what disputes owe. */
+  async function collect(note: Note) {
+    if (!own) return
+    const credit = await readCredit(client, { account: own as Address, network })
+    if (credit === 0n) return
+    const text = `${formatEther(credit)} of bonds and rewards are paid out.`
+    if (dryRun) return note({ kind: 'withdrawn', text, wei: credit })
+    const { amount, hash } = await withdrawCredit(client, { account, network })
+    note({ kind: 'withdrawn', text, hash, wei: amount })
+  }
+
+  function toId({ attempt, window }: AuditedEpoch, remedy: Challenge): Hex {
+    return challengeId({ attempt, point: toPoint(remedy, fromHex(network.id)), window })
+  }
+
+  return { act }
+}
+
+export declare namespace createChallenger {
+  type Options = {
+    /** Who challenges; undefined only where nothing is sent. */
+    account: Account | Address | undefined
+    chain: AuditChain
+    client: AnyClient
+    clock: () => number
+    /** Says what it would do, and sends nothing. */
+    dryRun: boolean
+    fromBlock: bigint
+    /** Most wei that may be open, or lost on one epoch. @default 16 bonds */
+    maxStake: bigint | undefined
+    network: Network
+    /** How long an operator may keep data back before it is asked for on chain. */
+    patienceMs: number
+    store: AuditStore
+  }
+}
+
+export type Challenger = {
+  /** Acts on verdicts, earliest window first; resolves to what was done, or is waited for. */
+  act(verdicts: readonly Judged[]): Promise<Action[]>
+}
+
+export type Judged = { epoch: AuditedEpoch; verdict: Verdict }
+
+/** Something that an auditor did, or leaves. */
+export type Action = {
+  /**
+   * - `opened`: a challenge · `proven`: fraud that needs no answer · `upheld`, `refunded`, `withdrawn`
+   * - `waiting`: for an answer, a deadline, or data · `left`: somebody else does it
+   * - `short`: there is not enough money, or more must not be at stake · `late`: the time is over
+   * - `refused`: the contract did not take it
+   */
+  kind:
+    | 'late'
+    | 'left'
+    | 'opened'
+    | 'proven'
+    | 'refunded'
+    | 'refused'
+    | 'short'
+    | 'upheld'
+    | 'waiting'
+    | 'withdrawn'
+  /** A sentence for people. */
+  text: string
+  /** Whether a transaction was sent. */
+  sent: boolean
+  window?: number
+  attempt?: number
+  /** Of the challenge. */
+  id?: Hex
+  why?: Finding['why']
+  /** Staked, won or paid out. */
+  wei?: bigint
+  hash?: Hex
+}
+
+type Note = (action: Omit<Action, 'sent'> & { sent?: boolean }) => void
+
+type OwnChallenge = {
+  attempt: number
+  bond: bigint
+  /** Unix seconds. */
+  deadline: number
+  id: Hex
+  status: 'answered' | 'none' | 'open' | 'refunded' | 'upheld'
+  window: number
+}
+
+function isProof(remedy: Challenge | Proof): remedy is Proof {
+  return remedy.kind === 'fork' || remedy.kind === 'truncation' || remedy.kind === 'equivocation'
+}
+
+function isRevert(error: unknown, ...names: string[]): boolean {
+  return error instanceof ContractError && names.includes(error.revert?.name ?? '')
+}
+
+const toTime = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
+
+/** Blocks that are read again. */
+const reorganised = 32n
+const defaultStakes = 16n
+/** More than a challenge takes. */
+const challengeGas = 600_000n
+
+/** Nothing can be sent without an account. */
+export class AuditAccountMissingError extends BaseError {
+  override readonly name = 'AuditAccountMissingError'
+  constructor() {
+    super('An auditor needs an account to challenge with.', {
+      kind: 'input',
+      metaMessages: ['Give one, or let it only look (dryRun).'],
+    })
+  }
+}
