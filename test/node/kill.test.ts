@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,13 +12,13 @@ import {
   verifyReceipt,
 } from '@machinefi/proof'
 import { batchId } from '@machinefi/telemetry'
-import { build } from 'tsup'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   createFakeChain,
   createSigner,
   signSteps,
 } from '../../packages/stream/test/createFakeChain.js'
+import { buildProcess } from './buildProcess.js'
 
 const kills = Number(process.env.KILLS ?? 24)
 const devices = 8
@@ -30,35 +30,17 @@ const { publicKey: logKey } = createSigner(100)
 const signers = Array.from({ length: devices }, (_, i) => createSigner(i + 1))
 const cache = createCheckpointCache()
 
-const root = new URL('../..', import.meta.url).pathname
 let directory: string
-let code: string
+let runner: Awaited<ReturnType<typeof buildProcess>>
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'stream-kill-'))
-  // Below the repository, so that what is not bundled resolves.
-  code = mkdtempSync(join(root, 'node_modules/.kill-'))
-  await build({
-    bundle: true,
-    clean: false,
-    config: false,
-    dts: false,
-    entry: [join(root, 'test/node/runNode.ts')],
-    esbuildOptions: (options) => {
-      options.conditions = ['@machinefi/source', 'node']
-    },
-    external: ['libsql', 'cbor-x', /^viem/],
-    format: ['esm'],
-    noExternal: [/^@machinefi\//, /^#/],
-    outDir: code,
-    platform: 'node',
-    silent: true,
-    target: 'es2022',
-  })
+  runner = await buildProcess('runNode.ts')
 }, 60_000)
 
 afterAll(() => {
-  for (const path of [directory, code]) rmSync(path, { force: true, recursive: true })
+  runner.remove()
+  rmSync(directory, { force: true, recursive: true })
 })
 
 test('behavior: killed at any moment, it loses nothing acknowledged and doubles nothing', async () => {
@@ -71,7 +53,7 @@ test('behavior: killed at any moment, it loses nothing acknowledged and doubles 
 
   for (let round = 0; round <= kills; round++) {
     const now = startTime + 12 * hourMs + round * 3 * hourMs
-    const { child, exited, url } = await start(now)
+    const { child, exited, url } = await runner.start(directory, `${devices}`, `${now}`)
     await checkLog(url)
     const dead = new AbortController()
     const resent = resend(url, dead.signal, child)
@@ -209,33 +191,7 @@ test('behavior: killed at any moment, it loses nothing acknowledged and doubles 
     }
     expect(batches).toBe(log.size)
   }
-
-  async function start(now: number) {
-    const child = spawn(
-      process.execPath,
-      [join(code, 'runNode.js'), directory, `${devices}`, `${now}`],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    )
-    const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-    const { url } = await readLine(child, exited)
-    return { child, exited, url }
-  }
 }, 120_000)
-
-async function readLine(child: ChildProcess, exited: Promise<void>): Promise<{ url: string }> {
-  let text = ''
-  return Promise.race([
-    new Promise<{ url: string }>((resolve) => {
-      child.stdout!.on('data', (chunk) => {
-        text += chunk
-        if (text.includes('\n')) resolve(JSON.parse(text))
-      })
-    }),
-    exited.then(() => {
-      throw new Error('The node did not start.')
-    }),
-  ])
-}
 
 async function fetchBytes(url: string): Promise<Uint8Array> {
   return new Uint8Array(await (await fetch(url)).arrayBuffer())
