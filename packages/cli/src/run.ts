@@ -298,6 +298,16 @@ function define(context: Context): Command {
     .action(async (device, options) =>
       (await import('./commands/claim/show.js')).showClaim(device, options, context),
     )
+  add(claim, 'explain <device>')
+    .description('why a window paid what it paid: late data, gaps, jumps, the threshold')
+    .requiredOption('--window <window>', 'number, date, ISO start, or today')
+    .addOption(networkOrFileOption())
+    .addOption(nodeOption())
+    .addOption(rpcOption())
+    .addHelpText('after', examples('claim explain did:io:0x… --window 2026-11-21'))
+    .action(async (device, options) =>
+      (await import('./commands/claim/explain.js')).explainOneClaim(device, options, context),
+    )
   add(claim, 'redeem <device...>')
     .description('mint what final windows earned, to the owner')
     .addOption(nodeOption())

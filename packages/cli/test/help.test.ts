@@ -35,6 +35,7 @@ const commands = [
   'epoch list',
   'epoch show',
   'claim show',
+  'claim explain',
   'claim redeem',
   'claim verify',
 ]

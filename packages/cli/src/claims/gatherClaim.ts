@@ -8,8 +8,17 @@ import {
   readOperator,
 } from '@machinefi/contracts'
 import { iMembershipAbi } from '@machinefi/contracts/abis'
-import { BaseError, formatAddress, formatDid, fromHex, type Hex, toHex } from '@machinefi/core'
-import { type ClaimEvidence, type ClaimVerdict, decodeBundle, verifyBundle } from '@machinefi/proof'
+import {
+  BaseError,
+  equalBytes,
+  formatAddress,
+  formatDid,
+  fromHex,
+  type Hex,
+  toHex,
+} from '@machinefi/core'
+import { type ClaimEvidence, decodeBundle, verifyBundle } from '@machinefi/proof'
+import { decodeBatch } from '@machinefi/telemetry'
 import type { ChainReader } from '../chain/createChainClient.js'
 import { fetchNode, fetchNodeBytes, NodeProblemError } from '../node/fetchNode.js'
 
@@ -36,10 +45,13 @@ export type GatheredClaim = {
   epoch: (Epoch & { status: EpochStatus }) | null
   /** From the chain; null where the device has never joined. Times in ms, `suspendedAt` null if never. */
   member: { joinedAt: number; slot: number; suspendedAt: number | null } | null
-  /** Checked from the device's signatures to the posted hash; null where there is nothing to check. */
-  claim: { evidence: ClaimEvidence; verdict: ClaimVerdict } | null
-  /** Batches whose header overlaps the window, by seq. */
-  batches: NodeBatch[]
+  /**
+   * What was posted; null where there is no entry. Verified from the device's
+   * signatures to the posted hash, except where rows have expired.
+   */
+  claim: (Pick<ClaimEvidence, 'batches' | 'entry'> & { verified: boolean }) | null
+  /** Batches whose header overlaps the window, by seq; rows of those that were asked for. */
+  batches: (NodeBatch & { records: Uint8Array | null })[]
   /** Time of the chain's latest block, ms. */
   now: number
   window: { end: number; number: number; start: number }
@@ -69,21 +81,34 @@ export async function gatherClaim(options: gatherClaim.Options): Promise<Gathere
     }),
     client.getBlock(),
   ])
+  const isMember = member.joinedAt !== 0
   const stands = epoch !== null && epoch.status !== 'void'
+  const claim = stands && isMember ? await fetchClaim(options, epoch) : null
+  const batches = isMember ? await fetchBatches(node, network.id, did, bounds) : []
+  // Rows come with the evidence; until there is some, one by one from the log.
+  const records = claim
+    ? new Map(claim.batches.map(({ bytes, index }) => [index, decodeBatch(bytes).records]))
+    : new Map(
+        await Promise.all(
+          (stands ? [] : batches).map(async ({ index }) => {
+            const path = `/networks/${network.id}/log/batches/${index}`
+            return [index, decodeBatch(await fetchNodeBytes(node, path)).records] as const
+          }),
+        ),
+      )
   return {
-    batches: member.joinedAt === 0 ? [] : await fetchBatches(node, network.id, did, bounds),
-    claim: stands && member.joinedAt !== 0 ? await fetchClaim(options, epoch) : null,
+    batches: batches.map((batch) => ({ ...batch, records: records.get(batch.index) ?? null })),
+    claim,
     config,
     device,
     epoch,
-    member:
-      member.joinedAt === 0
-        ? null
-        : {
-            joinedAt: member.joinedAt * 1000,
-            slot: member.slot,
-            suspendedAt: member.suspendedAt === 0 ? null : member.suspendedAt * 1000,
-          },
+    member: isMember
+      ? {
+          joinedAt: member.joinedAt * 1000,
+          slot: member.slot,
+          suspendedAt: member.suspendedAt === 0 ? null : member.suspendedAt * 1000,
+        }
+      : null,
     now: Number(timestamp) * 1000,
     window: bounds,
   }
@@ -126,9 +151,14 @@ async function fetchClaim(
   try {
     bytes = await fetchNodeBytes(node, path)
   } catch (error) {
-    if (error instanceof NodeProblemError && error.status === 404) return null
-    throw error
+    if (!(error instanceof NodeProblemError && error.status === 404)) throw error
+    await assertNoEntry(node, path.replace(/\/bundle$/, ''))
+    return null
   }
+  const evidence = findClaim(bytes, device)
+  // Without its rows a batch is checked by nobody any more.
+  if (evidence?.batches.some(({ bytes }) => decodeBatch(bytes).records === null))
+    return { ...evidence, verified: false }
   const { logKey } = await readOperator(client, { network, operator })
   const verdict = await verifyBundle(bytes, { device, epochHash: fromHex(epochHash) })
   if (!verdict.ok) throw new EvidenceRefusedError(verdict.at, verdict.reason)
@@ -136,10 +166,36 @@ async function fetchClaim(
     throw new EvidenceRefusedError('network', 'It is of another one.')
   if (toHex(verdict.logKey) !== logKey)
     throw new EvidenceRefusedError('log key', 'It is not the one the operator is bonded with.')
-  const evidence = decodeBundle(bytes).claims.find(
-    ({ entry }) => toHex(entry.device) === toHex(device),
-  )
-  return { evidence: evidence as ClaimEvidence, verdict: verdict.claims[0] as ClaimVerdict }
+  return { ...(evidence as ClaimEvidence), verified: true }
+}
+
+function findClaim(bytes: Uint8Array, device: Uint8Array): ClaimEvidence | undefined {
+  try {
+    return decodeBundle(bytes).claims.find(({ entry }) => equalBytes(entry.device, device))
+  } catch (error) {
+    throw new EvidenceRefusedError('bundle', (error as BaseError).shortMessage)
+  }
+}
+
+/** A node may know an epoch of another operator without its evidence. */
+async function assertNoEntry(node: string, path: string): Promise<void> {
+  try {
+    await fetchNode(node, path)
+  } catch (error) {
+    if (error instanceof NodeProblemError && error.status === 404) return
+    throw error
+  }
+  throw new EvidenceElsewhereError(node)
+}
+
+export class EvidenceElsewhereError extends BaseError {
+  override readonly name = 'EvidenceElsewhereError'
+  constructor(node: string) {
+    super('This node has no evidence of the window: another operator posted it.', {
+      kind: 'input',
+      metaMessages: [`Asked: ${new URL(node).origin}. Name that operator’s node with --node.`],
+    })
+  }
 }
 
 export class EvidenceRefusedError extends BaseError {
