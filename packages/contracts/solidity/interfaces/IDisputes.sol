@@ -260,8 +260,6 @@ interface IDisputes {
     error WrongCumulative(uint128 cumulative, uint256 expected);
     error InvalidBatchSignature(bytes32 batchId);
     error InvalidCheckpointSignature(address operator);
-    error InvalidHeader();
-    error InvalidCheckpoint();
     error NotInLog(bytes32 batchId, uint32 shard, uint64 index);
     error NotEarlier(uint32 shard, uint64 index);
     error Inconsistent(uint32 shard, uint64 size);

@@ -67,7 +67,7 @@ interface ISettlement {
     /// @param until The last window of its last run that another operator's epoch ended.
     /// @param leaving In wei, requested to be withdrawn. Can still be slashed.
     /// @param leavesAt Unix seconds from which on it can be withdrawn.
-    /// @param leavesAfter The window that must be final before.
+    /// @param leavesAfter The window that must be final before, or void.
     /// @param logKey Address of the P-256 key that signs the operator's checkpoints.
     struct Operator {
         uint128 bond;

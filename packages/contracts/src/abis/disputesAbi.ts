@@ -103,11 +103,6 @@ export const disputesAbi = [
     "type": "error"
   },
   {
-    "inputs": [],
-    "name": "InvalidCheckpoint",
-    "type": "error"
-  },
-  {
     "inputs": [
       {
         "internalType": "address",
@@ -116,11 +111,6 @@ export const disputesAbi = [
       }
     ],
     "name": "InvalidCheckpointSignature",
-    "type": "error"
-  },
-  {
-    "inputs": [],
-    "name": "InvalidHeader",
     "type": "error"
   },
   {

@@ -426,11 +426,6 @@ export const errorsAbi = [
     "type": "error"
   },
   {
-    "inputs": [],
-    "name": "InvalidCheckpoint",
-    "type": "error"
-  },
-  {
     "inputs": [
       {
         "internalType": "uint64",
@@ -482,11 +477,6 @@ export const errorsAbi = [
       }
     ],
     "name": "InvalidDepth",
-    "type": "error"
-  },
-  {
-    "inputs": [],
-    "name": "InvalidHeader",
     "type": "error"
   },
   {

@@ -82,11 +82,6 @@ export const iDisputesAbi = [
     "type": "error"
   },
   {
-    "inputs": [],
-    "name": "InvalidCheckpoint",
-    "type": "error"
-  },
-  {
     "inputs": [
       {
         "internalType": "address",
@@ -95,11 +90,6 @@ export const iDisputesAbi = [
       }
     ],
     "name": "InvalidCheckpointSignature",
-    "type": "error"
-  },
-  {
-    "inputs": [],
-    "name": "InvalidHeader",
     "type": "error"
   },
   {

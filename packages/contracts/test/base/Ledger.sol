@@ -49,13 +49,28 @@ contract Ledger {
         }
     }
 
-    function _append(bytes memory siblings, uint256 level, uint256 index)
+    /// @dev The nodes min(5, height) levels below a node.
+    function nodes(uint8 height, uint32 index) external view returns (bytes memory result) {
+        uint256 levels = height < 5 ? height : 5;
+        for (uint256 i = 0; i < 1 << levels; i++) {
+            result = _append(result, height - levels, (uint256(index) << levels) + i);
+        }
+    }
+
+    /// @dev The path of a node.
+    function siblings(uint8 height, uint32 index) external view returns (bytes memory result) {
+        for (uint256 level = height; level < depth; level++) {
+            result = _append(result, level, (index >> (level - height)) ^ 1);
+        }
+    }
+
+    function _append(bytes memory list, uint256 level, uint256 index)
         private
         view
         returns (bytes memory)
     {
         (bytes32 hash, uint256 sum) = _node(level, index);
-        return bytes.concat(siblings, hash, bytes16(uint128(sum)));
+        return bytes.concat(list, hash, bytes16(uint128(sum)));
     }
 
     function _node(uint256 level, uint256 index) private view returns (bytes32, uint256) {

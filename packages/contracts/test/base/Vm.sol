@@ -25,6 +25,7 @@ interface Vm {
     }
 
     function warp(uint256 timestamp) external;
+    function fee(uint256 baseFee) external;
     function prank(address sender) external;
     function startPrank(address sender) external;
     function stopPrank() external;
