@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -92,6 +92,30 @@ describe('disputes by hand', { timeout: 120_000 }, () => {
       const { code, stderr } = await cli(...create('never.json', ...options))
       expect([code, stderr]).toEqual([5, expect.stringContaining(name)])
     }
+  })
+
+  test('error: files of an older version', async () => {
+    const { metrics, ...deployment } = JSON.parse(
+      readFileSync(join(cwd, 'deployment.json'), 'utf8'),
+    )
+    const { disputes: _, ...older } = deployment
+    writeFileSync(join(cwd, 'older.json'), JSON.stringify({ ...older, metrics }))
+    const { distance: __, ...fewer } = metrics
+    writeFileSync(join(cwd, 'fewer.json'), JSON.stringify({ ...deployment, metrics: fewer }))
+    writeFileSync(join(cwd, 'null.json'), 'null')
+    for (const [file, reason] of [
+      ['older.json', 'older.json has no address for disputes.'],
+      ['fewer.json', 'fewer.json has no address for metrics.distance.'],
+      ['null.json', 'null.json does not say of which chain it is.'],
+    ] as const) {
+      const { code, stderr } = await cli(...create('never.json', '--deployment', file))
+      expect([code, stderr]).toEqual([2, expect.stringContaining(reason)])
+    }
+    const network = JSON.parse(readFileSync(join(cwd, 'steps.json'), 'utf8'))
+    delete network.network.disputes
+    writeFileSync(join(cwd, 'old-steps.json'), JSON.stringify(network))
+    const { code, stderr } = await cli('network', 'show', '--network', 'old-steps.json')
+    expect([code, stderr]).toEqual([2, expect.stringContaining('it is of another version')])
   })
 
   test('challenge open, list, show: a node answers by itself', async () => {

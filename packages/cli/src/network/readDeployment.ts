@@ -47,8 +47,10 @@ export async function readDeployment(
   } catch {
     throw new DeploymentError(`${file} is not JSON.`, [])
   }
-  if (content?.chainId !== chainId)
-    throw new DeploymentError(`${file} is of chain ${content?.chainId}, not of ${chainId}.`, [])
+  if (typeof content?.chainId !== 'number')
+    throw new DeploymentError(`${file} does not say of which chain it is.`, [])
+  if (content.chainId !== chainId)
+    throw new DeploymentError(`${file} is of chain ${content.chainId}, not of ${chainId}.`, [])
   const { chainId: _, ...deployment } = content
   const missing = findMissing(deployment)
   if (missing !== undefined)
