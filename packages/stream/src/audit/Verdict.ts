@@ -34,7 +34,12 @@ export type Finding = {
  * - `equivocation`: a device signed two batches with one seq; no fault of the operator's
  * - all others: see `FaultReason` of `@machinefi/proof`
  */
-export type FindingReason = FaultReason | 'equivocation' | 'sample' | 'unknown-parent' | 'withheld-data'
+export type FindingReason =
+  | FaultReason
+  | 'equivocation'
+  | 'sample'
+  | 'unknown-parent'
+  | 'withheld-data'
 
 export function toFinding(
   fault: Fault<Challenge | Proof>,
