@@ -371,7 +371,8 @@ export async function findAnswer(point: Point, lie: Lie): Promise<Answer | null>
   return null
 }
 
-function* answersTo(point: Point, { epoch: lying, extra, steps }: Lie): Generator<Answer> {
+/** Whatever such an operator could say. */
+export function* answersTo(point: Point, { epoch: lying, extra, steps }: Lie): Generator<Answer> {
   try {
     yield buildAnswer(point, lying.source)
   } catch (error) {

@@ -151,7 +151,12 @@ export function signRows(
  */
 export async function createTestNetwork(
   seed: number,
-  options: { members?: number; windows?: number } = {},
+  options: {
+    /** Addresses of what is on a chain. */
+    contracts?: { metrics: Record<Metric['type'], Uint8Array>; policy: Uint8Array } | undefined
+    members?: number
+    windows?: number
+  } = {},
 ): Promise<TestEpoch[]> {
   const random = createRandom(seed)
   const { members: count = random.below(7), windows = 3 } = options
@@ -232,6 +237,7 @@ export async function createTestNetwork(
     const end = (number + 1) * windowSeconds
     const memberCount = members.filter(({ joinedAt }) => joinedAt < end + 60).length
     parent = postEpoch({
+      contracts: options.contracts,
       depth: ledgerDepth(memberCount) + random.below(2),
       logged,
       logs,
@@ -250,6 +256,7 @@ export async function createTestNetwork(
 }
 
 type Posting = {
+  contracts: { metrics: Record<Metric['type'], Uint8Array>; policy: Uint8Array } | undefined
   depth: number
   logged: readonly TestBatch[]
   logs: readonly Log[]
@@ -289,9 +296,9 @@ function postEpoch(posting: Posting): TestEpoch {
     schemaHash: schemaHash(schema),
     fields: schema.fields.length,
     tickMs: schema.tickMs,
-    metric: new Uint8Array(20).fill(1),
+    metric: posting.contracts?.metrics[metric.type] ?? new Uint8Array(20).fill(1),
     metricParams: encodeMetricParams(metric),
-    policy: new Uint8Array(20).fill(2),
+    policy: posting.contracts?.policy ?? new Uint8Array(20).fill(2),
     policyParams: encodePolicyParams(policy),
     operator: new Uint8Array(20).fill(posting.operator),
     grace: 60,
