@@ -218,7 +218,7 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
       })
     },
     checkpointUpTo: (log, size) =>
-      readCheckpoints('size <= ? ORDER BY size DESC, root LIMIT 1', [log, size])[0],
+      readCheckpoints('odd = 0 AND size <= ? ORDER BY size DESC LIMIT 1', [log, size])[0],
     checkpointAbove: (log, size, before) =>
       readCheckpoints('size > ? AND time < ? ORDER BY size DESC, root LIMIT 1', [
         ...[log, size, before],
@@ -317,7 +317,7 @@ export type AuditStore = {
 
   /** Keeps heads: of several with one size and root one that was verified, and of these the one dated first. */
   putCheckpoints(log: number, checkpoints: readonly KeptCheckpoint[]): void
-  /** The largest head up to a size. */
+  /** The largest head up to a size that was on the way of the copy. */
   checkpointUpTo(log: number, size: number): KeptCheckpoint | undefined
   /** The largest head above a size that is dated before a time. */
   checkpointAbove(log: number, size: number, before: number): KeptCheckpoint | undefined
