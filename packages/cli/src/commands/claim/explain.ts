@@ -181,7 +181,7 @@ function remarkOn(seq: number, reasons: readonly Reason[]): string {
 }
 
 function formatTime(time: number): string {
-  return new Date(time).toISOString().replace('.000Z', 'Z')
+  return new Date(time).toISOString().replace(/\.\d{3}Z$/, 'Z')
 }
 
 export class UnknownRulesError extends BaseError {
