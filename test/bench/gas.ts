@@ -52,6 +52,7 @@ async function measure(anvil: Awaited<ReturnType<typeof startAnvil>>) {
   const deployment = await deployMachinefi(client)
   const network = await createNetwork(client, {
     config: {
+      challengeBond: 10n ** 17n,
       challengeWindow: 600,
       coverage: 10n ** 9n,
       fields: 1,
@@ -70,6 +71,7 @@ async function measure(anvil: Awaited<ReturnType<typeof startAnvil>>) {
       takeoverDelay: 3_600,
       tickMs: walker.tickMs,
     },
+    disputes: deployment.disputes,
     factory: deployment.factory,
     name: 'Bench',
     owner: account.address,
@@ -140,6 +142,7 @@ async function measure(anvil: Awaited<ReturnType<typeof startAnvil>>) {
   }
 
   let window = network.firstWindow
+  let parentHash = toHex(new Uint8Array(32))
   /** Posts a month's last window and redeems it; the gas of everything. */
   const settle = async (months: bigint) => {
     const ledger = toLedger(months)
@@ -155,8 +158,10 @@ async function measure(anvil: Awaited<ReturnType<typeof startAnvil>>) {
       ledgerTotal: ledger.total,
       logs: [{ root: toHex(new Uint8Array(32).fill(5)), shard: 0, size: 1000n * months }],
       network,
+      parentHash,
       window,
     })
+    parentHash = posted.epoch.epochHash
     await setTime(postAt + 700)
     // Else whoever comes first pays for moving the pointer, which the next posting does too.
     await finalizeEpochs(client, { network })

@@ -19,12 +19,22 @@ import { describe, expect, test, vi } from 'vitest'
 import { iDeviceRegistryAbi } from '../abis/iDeviceRegistryAbi.js'
 import { iMembershipAbi } from '../abis/iMembershipAbi.js'
 import { iSettlementAbi as abi } from '../abis/iSettlementAbi.js'
-import { ChainUnavailableError, TransactionRejectedError, toContractError } from '../errors.js'
+import {
+  ChainUnavailableError,
+  InvalidArgumentError,
+  TransactionRejectedError,
+  toContractError,
+} from '../errors.js'
 import { configHash, type NetworkConfig } from '../NetworkConfig.js'
+import { answerChallenge } from './answerChallenge.js'
 import { finalizeEpochs } from './finalizeEpochs.js'
+import { openChallenge } from './openChallenge.js'
 import { readConfig } from './readConfig.js'
+import { readCredit } from './readCredit.js'
 import { readMembers } from './readMembers.js'
+import { upholdChallenge } from './upholdChallenge.js'
 import { watchEpochs } from './watchEpochs.js'
+import { withdrawCredit } from './withdrawCredit.js'
 
 // What a real chain in a test does not do: nodes that answer as told.
 
@@ -233,6 +243,26 @@ describe('readMembers', () => {
       network: { membership: settlement, registry: settlement },
     })
     await expect(members).rejects.toThrow('the RPC endpoint is not honest')
+  })
+})
+
+describe('disputes', () => {
+  test('error: an attested network', async () => {
+    const client = clientOf({})
+    const attested = { ...network, disputes: zeroAddress }
+    const point = { height: 1, index: 0, kind: 'reveal' } as const
+    const answer = { kind: 'reveal', nodes: new Uint8Array(), siblings: new Uint8Array() } as const
+    for (const call of [
+      openChallenge(client, { attempt: 1, challenge: point, network: attested, window: 1 }),
+      answerChallenge(client, { answer, attempt: 1, network: attested, point, window: 1 }),
+      upholdChallenge(client, { id: zeroHash, network: attested }),
+      withdrawCredit(client, { network: attested }),
+      readCredit(client, { account, network: attested }),
+    ]) {
+      const error = await call.catch((error) => error)
+      expect(error).toBeInstanceOf(InvalidArgumentError)
+      expect(error.message).toBe('The network is attested: nobody can challenge its epochs.')
+    }
   })
 })
 

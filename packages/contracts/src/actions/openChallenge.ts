@@ -39,12 +39,9 @@ export async function openChallenge(
   client: AnyClient,
   parameters: openChallenge.Parameters,
 ): Promise<openChallenge.ReturnType> {
+  const call = toCall(parameters)
   const { bond = await readBond(client, parameters) } = parameters
-  const { hash, receipt } = await writeContract(
-    client,
-    { ...toCall(parameters), value: bond },
-    parameters,
-  )
+  const { hash, receipt } = await writeContract(client, { ...call, value: bond }, parameters)
   const [opened] = parseEventLogs({
     abi: iDisputesAbi,
     eventName: 'Challenged',

@@ -1,6 +1,7 @@
 import { getBlock } from 'viem/actions'
 import { disputesAbi } from '../abis/disputesAbi.js'
 import { iSettlementAbi } from '../abis/iSettlementAbi.js'
+import { disputesOf } from '../chain/disputesCall.js'
 import { readContract } from '../chain/readContract.js'
 import type { AnyClient } from '../chain/writeContract.js'
 import { toContractError } from '../errors.js'
@@ -14,8 +15,9 @@ export async function readChallengeBond(
   client: AnyClient,
   parameters: readChallengeBond.Parameters,
 ): Promise<bigint> {
-  const { baseFee = await readBaseFee(client), network, window } = parameters
-  const disputes = { abi: disputesAbi, address: network.disputes } as const
+  const { network, window } = parameters
+  const disputes = { abi: disputesAbi, address: disputesOf(network) } as const
+  const { baseFee = await readBaseFee(client) } = parameters
   // The contract's own `challengeBond` cannot be asked: nodes have a base fee of 0 in calls without
   // a gas price.
   const [{ challengeBond, maxRowsBytes }, gas, gasPerByte, factor] = await Promise.all([

@@ -1,5 +1,6 @@
 import { getAbiItem, type Hash, type Hex } from 'viem'
 import { iDisputesAbi } from '../abis/iDisputesAbi.js'
+import { disputesOf } from '../chain/disputesCall.js'
 import { readContract } from '../chain/readContract.js'
 import { type BlockRange, readEvents } from '../chain/readEvents.js'
 import type { AnyClient } from '../chain/writeContract.js'
@@ -60,7 +61,7 @@ export async function readChallenge(
   const { id, network } = parameters
   const { deadline, kind, status, ...stored } = await readContract(client, {
     abi: iDisputesAbi,
-    address: network.disputes,
+    address: disputesOf(network),
     functionName: 'challenge',
     args: [id],
   })

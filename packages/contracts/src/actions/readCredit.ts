@@ -1,15 +1,19 @@
 import type { Address } from 'viem'
 import { iDisputesAbi } from '../abis/iDisputesAbi.js'
+import { disputesOf } from '../chain/disputesCall.js'
 import { readContract } from '../chain/readContract.js'
 import type { AnyClient } from '../chain/writeContract.js'
 import type { Network } from '../Network.js'
 
 /** Reads what disputes owe an account, in wei. */
-export function readCredit(client: AnyClient, parameters: readCredit.Parameters): Promise<bigint> {
+export async function readCredit(
+  client: AnyClient,
+  parameters: readCredit.Parameters,
+): Promise<bigint> {
   const { account, network } = parameters
   return readContract(client, {
     abi: iDisputesAbi,
-    address: network.disputes,
+    address: disputesOf(network),
     functionName: 'credit',
     args: [account],
   })

@@ -1,5 +1,6 @@
 import { type Hex, parseEventLogs } from 'viem'
 import { iDisputesAbi } from '../abis/iDisputesAbi.js'
+import { disputesCall } from '../chain/disputesCall.js'
 import {
   type AnyClient,
   type WriteOptions,
@@ -21,7 +22,7 @@ export async function refundChallenge(
   const { id, network } = parameters
   const { hash, receipt } = await writeContract(
     client,
-    { abi: iDisputesAbi, address: network.disputes, functionName: 'refund', args: [id] },
+    disputesCall(network, 'refund', [id]),
     parameters,
   )
   const [refunded] = parseEventLogs({

@@ -1,5 +1,6 @@
 import { type Address, type Hex, parseEventLogs } from 'viem'
 import { iDisputesAbi } from '../abis/iDisputesAbi.js'
+import { disputesCall } from '../chain/disputesCall.js'
 import { toLowerCase } from '../chain/toLowerCase.js'
 import {
   type AnyClient,
@@ -23,7 +24,7 @@ export async function upholdChallenge(
   const { id, network } = parameters
   const { hash, receipt } = await writeContract(
     client,
-    { abi: iDisputesAbi, address: network.disputes, functionName: 'uphold', args: [id] },
+    disputesCall(network, 'uphold', [id]),
     parameters,
   )
   const [upheld] = parseEventLogs({ abi: iDisputesAbi, eventName: 'Upheld', logs: receipt.logs })

@@ -1,5 +1,6 @@
 import { parseEventLogs } from 'viem'
 import { iDisputesAbi } from '../abis/iDisputesAbi.js'
+import { disputesCall } from '../chain/disputesCall.js'
 import {
   type AnyClient,
   type WriteOptions,
@@ -21,7 +22,7 @@ export async function withdrawCredit(
   const { network } = parameters
   const { hash, receipt } = await writeContract(
     client,
-    { abi: iDisputesAbi, address: network.disputes, functionName: 'withdraw', args: [] },
+    disputesCall(network, 'withdraw', []),
     parameters,
   )
   const [withdrawn] = parseEventLogs({

@@ -110,6 +110,13 @@ describe('sendTransaction', () => {
     expect(new Set(await Promise.all(results.map(nonceOf))).size).toBe(3)
   })
 
+  test('behavior: fees that outlive a rise of the base fee', async () => {
+    const { hash } = await ping(connect())
+    const { blockHash, maxFeePerGas } = await chain.client.getTransaction({ hash })
+    const { baseFeePerGas } = await chain.client.getBlock({ blockHash: blockHash! })
+    expect(maxFeePerGas).toBeGreaterThan(2n * baseFeePerGas!)
+  })
+
   test('error: another process took the nonce', async () => {
     await ping(connect())
     const count = await nextNonce()

@@ -65,7 +65,7 @@ export async function sendTransaction<result>(
     })
     const nonce = Math.max(pending, ...[...lane.inFlight].map((taken) => taken + 1))
     const prepared = await prepareTransactionRequest(client, { ...transaction, nonce } as never)
-    const serializedTransaction = await account.signTransaction(prepared as never, {
+    const serializedTransaction = await account.signTransaction(withRoom(prepared) as never, {
       serializer: client.chain?.serializers?.transaction as never,
     })
     try {
@@ -90,4 +90,17 @@ export async function sendTransaction<result>(
     if (nonce !== undefined) lane.inFlight.delete(nonce)
     if (lane.last === last && lane.inFlight.size === 0) lanes.delete(key)
   }
+}
+
+/**
+ * Offers twice the base fee that viem does, 2.4 times the present one. Only the actual one is paid;
+ * below it a transaction waits, and all later ones of the account behind it.
+ */
+function withRoom<request extends object>(request: request): request {
+  const { maxFeePerGas, maxPriorityFeePerGas: tip } = request as {
+    maxFeePerGas?: bigint
+    maxPriorityFeePerGas?: bigint
+  }
+  if (maxFeePerGas === undefined || tip === undefined) return request
+  return { ...request, maxFeePerGas: 2n * maxFeePerGas - tip }
 }
