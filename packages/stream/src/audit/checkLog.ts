@@ -26,8 +26,8 @@ export async function checkLog(options: checkLog.Options): Promise<LogVerdict> {
   const shards = [...new Set([0, ...epoch.logs.map(({ shard }) => shard)])]
   const checkpoints: CheckpointEvidence[] = []
   const logs = new Map<number, Log>()
-  /** A head that its operator may not be able to go on from. */
-  let suspect: { checkpoint: CheckpointEvidence; shard: number } | undefined
+  /** A head that its operator may not be able to go on from, and whether it shows others now. */
+  let suspect: { checkpoint: CheckpointEvidence; shard: number; shown: boolean } | undefined
   let covered = true
   for (const shard of shards) {
     const copy = copyOf(shard)
@@ -49,8 +49,10 @@ export async function checkLog(options: checkLog.Options): Promise<LogVerdict> {
     if (other) logs.set(shard, other)
     // The history that was copied, to guess by.
     else if (copy.size >= size) logs.set(shard, copy.log)
-    else if (last && logKey && odd.length > 0)
-      suspect = { checkpoint: toCheckpointEvidence(last.bytes, logKey), shard }
+    else if (last && logKey) {
+      const checkpoint = toCheckpointEvidence(last.bytes, logKey)
+      suspect = { checkpoint, shard, shown: odd.length > 0 }
+    }
   }
 
   const findings = diffLog({
@@ -60,13 +62,18 @@ export async function checkLog(options: checkLog.Options): Promise<LogVerdict> {
     epoch: evidence,
     log: (shard) => logs.get(shard) ?? null,
   }).map((fault) => toFinding(fault))
-  if (suspect && !findings.some(({ why }) => why === 'rewritten-log'))
+  // Where the log is kept back, one question is whether there still is the one that was seen.
+  if (suspect && !findings.some(({ why }) => why === 'rewritten-log')) {
+    const { checkpoint, shard, shown } = suspect
     findings.push({
       certain: false,
-      remedy: { kind: 'checkpoint', checkpoint: suspect.checkpoint, epoch: evidence },
-      text: `Shard ${suspect.shard} may not begin with the ${suspect.checkpoint.size} entries that its operator signed: it shows other ones now.`,
-      why: 'rewritten-log',
+      remedy: { kind: 'checkpoint', checkpoint, epoch: evidence },
+      text: shown
+        ? `Shard ${shard} may not begin with the ${checkpoint.size} entries that its operator signed: it shows other ones now.`
+        : `The operator does not show whether shard ${shard} still begins with the ${checkpoint.size} entries that it signed: that is asked for on chain.`,
+      why: shown ? 'rewritten-log' : 'withheld-data',
     })
+  }
   return { covered, findings }
 
   /** The entries that were posted, if a node shows them. */

@@ -433,6 +433,16 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         store.putLedger(window, ledgerRoot, { claims, entries: encodeEntries(entries) })
         return conclude(claims, [])
       }
+      // What is final and older than anyone keeps rows cannot be judged any more.
+      if (epoch.status === 'final' && mine.incomplete.size > 0 && (await hasExpired(epoch)))
+        return conclude(0, [
+          {
+            certain: false,
+            remedy: null,
+            text: `The rows of window ${window} have expired: it cannot be computed any more.`,
+            why: 'withheld-data',
+          },
+        ])
       const dispute = await readDisputeOf()
       const shown = await showLedger(epoch)
       const complete = epoch.logs.every(
@@ -545,14 +555,26 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   async function windows(): Promise<number[]> {
     await chain.refresh()
     const found: number[] = []
-    for (const { ledgerRoot, status, window } of chain.epochs()) {
+    for (const epoch of chain.epochs()) {
+      const { ledgerRoot, status, window } = epoch
       if (status !== 'pending' && status !== 'final') continue
       if (store.ledger(window, ledgerRoot)?.claims !== undefined) continue
-      const { retentionMs } = await chain.config(window)
-      if (status === 'final' && windowOf(window).start < chain.time - retentionMs) continue
+      if (status === 'final' && (await hasExpired(epoch))) continue
       found.push(window)
     }
     return found
+  }
+
+  /** Whether rows that a window was computed from are older than they are kept, and not shown any more. */
+  async function hasExpired({ logs, operator, window }: AuditedEpoch): Promise<boolean> {
+    const { retentionMs, schema } = await chain.config(window)
+    const span = windowOf(window)
+    if (span.start >= chain.time - retentionMs) return false
+    return logs.some(({ shard, size }) =>
+      copyOf(operator, shard)
+        .overlapping(size, schema, span)
+        .some(({ bare }) => bare),
+    )
   }
 
   return {
@@ -632,7 +654,7 @@ export type Auditor = {
   recompute(window: number, options?: Auditor.RecomputeOptions): Promise<RecomputedEpoch>
   /** Checks the epoch that stands for a window. @throws {NotPostedError} */
   check(window: number): Promise<Verdict>
-  /** Windows that were posted, and not checked yet. */
+  /** Windows that were posted and not found right yet; without final ones whose rows have expired. */
   windows(): Promise<number[]>
   /**
    * Checks all epochs that can still be challenged, and does what is to be done now about what is

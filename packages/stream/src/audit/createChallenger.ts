@@ -231,8 +231,11 @@ export function createChallenger(options: createChallenger.Options): Challenger 
   /** How many guesses are made at once: as many as it takes to come to an end in time. */
   async function countAtOnce(epoch: AuditedEpoch, guesses: readonly Finding[]): Promise<number> {
     const first = guesses[0]!
-    if (first.why === 'withheld-data' || first.why === 'sample')
+    if (first.why === 'withheld-data' || first.why === 'sample') {
+      // A head shows nothing of the ledger: that is asked for in the same round.
+      if (first.remedy?.kind === 'checkpoint') return 2
       return first.remedy?.kind === 'reveal' ? 1 : 4
+    }
     if (first.remedy?.kind !== 'step') return 1
     const { responseTimeMs } = await chain.config(epoch.window)
     // The last round is for the one that nobody can answer.

@@ -67,13 +67,13 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
     })
   }
 
-  const insertBatches = prepareInsert(db, 'batches', 9)
+  const insertBatches = prepareInsert(db, 'batches', 10)
   // No statement is used by both `get` and `all`: libsql does not reset one after `all`.
   const query = {
     batch: db.prepare('SELECT bytes, signed FROM batches WHERE key = ?').raw(),
     overlapping: db
       .prepare(
-        `SELECT key, device, signed FROM batches INDEXED BY batches_by_end
+        `SELECT key, device, signed, bare FROM batches INDEXED BY batches_by_end
          WHERE end >= ? AND start < ? AND schema = ? AND key >= ? AND key < ? ORDER BY key`,
       )
       .raw(),
@@ -155,8 +155,9 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
           values[at + 4] = batch.end
           values[at + 5] = batch.schema
           values[at + 6] = batch.signed === undefined ? null : Number(batch.signed)
-          values[at + 7] = batch.id
-          values[at + 8] = batch.bytes
+          values[at + 7] = Number(batch.bare)
+          values[at + 8] = batch.id
+          values[at + 9] = batch.bytes
         })
         const put = db.prepare('INSERT OR IGNORE INTO holes VALUES (?)')
         for (const index of holes) put.run([log * span + index])
@@ -166,9 +167,10 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
     fill(log, batch) {
       const key = log * span + batch.index
       transaction(db, () => {
-        db.prepare('INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run([
+        db.prepare('INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run([
           ...[key, batch.device, batch.seq, batch.start, batch.end, batch.schema],
-          ...[batch.signed === undefined ? null : Number(batch.signed), batch.id, batch.bytes],
+          ...[batch.signed === undefined ? null : Number(batch.signed), Number(batch.bare)],
+          ...[batch.id, batch.bytes],
         ])
         db.prepare('DELETE FROM holes WHERE key = ?').run([key])
       })
@@ -187,8 +189,9 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
     },
     overlapping(log, size, schema, window) {
       const values = [window.start, window.end, schema, log * span, log * span + size]
-      return (query.overlapping.all(values) as [number, Uint8Array, number | null][]).map(
-        ([key, device, signed]) => ({
+      return (query.overlapping.all(values) as [number, Uint8Array, number | null, number][]).map(
+        ([key, device, signed, bare]) => ({
+          bare: bare === 1,
           device,
           index: key % span,
           signed: signed === null ? undefined : signed === 1,
@@ -310,7 +313,7 @@ export type AuditStore = {
     size: number,
     schema: number,
     window: { start: number; end: number },
-  ): { device: Uint8Array; index: number; signed: boolean | undefined }[]
+  ): { bare: boolean; device: Uint8Array; index: number; signed: boolean | undefined }[]
   setSigned(log: number, index: number, signed: boolean): void
   /** Pairs of different batches by one device with one seq, of which the first is in [from, to) of a log. */
   equivocations(log: number, from: number, to: number, limit: number): Place[][]
@@ -362,6 +365,8 @@ export type CopiedBatch = {
   schema: number
   /** Whether the device signed it; undefined while its key is not known. */
   signed: boolean | undefined
+  /** Whether it is without its rows. */
+  bare: boolean
   /** The signed batch. */
   bytes: Uint8Array
 }
@@ -418,10 +423,10 @@ const tables = `
   ) STRICT;
   CREATE TABLE IF NOT EXISTS batches (
     key INTEGER PRIMARY KEY, device BLOB NOT NULL, seq INTEGER NOT NULL, start INTEGER NOT NULL,
-    end INTEGER NOT NULL, schema INTEGER NOT NULL, signed INTEGER, id BLOB NOT NULL,
-    bytes BLOB NOT NULL
+    end INTEGER NOT NULL, schema INTEGER NOT NULL, signed INTEGER, bare INTEGER NOT NULL,
+    id BLOB NOT NULL, bytes BLOB NOT NULL
   ) STRICT;
-  CREATE INDEX IF NOT EXISTS batches_by_end ON batches (end, start, schema, device, signed);
+  CREATE INDEX IF NOT EXISTS batches_by_end ON batches (end, start, schema, device, signed, bare);
   CREATE INDEX IF NOT EXISTS batches_by_seq ON batches (device, seq);
   CREATE TABLE IF NOT EXISTS holes (key INTEGER PRIMARY KEY) STRICT;
   CREATE TABLE IF NOT EXISTS checkpoints (

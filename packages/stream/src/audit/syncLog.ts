@@ -249,6 +249,7 @@ export function copyBatch(batch: SignedBatch, options: copyBatch.Options): Copie
   // Rows that are not those of the header are as good as none.
   const genuine = records === null || equalBytes(sha256(records), header.recordsHash)
   return {
+    bare: records === null || !genuine,
     bytes: genuine ? batch.bytes : encodeBatch({ ...batch, records: null }),
     device,
     end: header.start + header.span,
