@@ -15,7 +15,7 @@ const children = []
 await bootstrap()
 if (!(await isAnswering(process.env.MACHINEFI_NODE ?? 'http://127.0.0.1:4270'))) {
   await startDevnet()
-  if (name === 'dapp-rewards') startBeside('step-counter')
+  if (name !== 'step-counter') startBeside('step-counter')
 }
 
 const { build } = await import('esbuild')

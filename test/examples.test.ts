@@ -93,6 +93,16 @@ test('step-counter: survives being killed', patience, async () => {
   expect({ evidence, gaps, nextSeq }).toEqual({ evidence: 0, gaps: [], nextSeq: batches })
 })
 
+test('auditor: computes an epoch again', patience, async () => {
+  const device = run(['step-counter'])
+  await vi.waitFor(() => expect(device.output()).toMatch(/batch 0: entry \d+, receipt/), patience)
+  const auditor = run(['auditor'])
+  expect(await auditor.exit, auditor.output()).toBe(0)
+  expect(auditor.output()).toMatch(/^epoch .*: [1-9]\d* claims, all as they must be$/m)
+  expect(auditor.output()).toContain('nothing to dispute')
+  expect(auditor.output()).not.toContain('WRONG')
+})
+
 test('dapp-rewards: verifies and redeems', patience, async () => {
   const device = run(['step-counter'])
   await vi.waitFor(() => expect(device.output()).toContain('registered'), patience)
