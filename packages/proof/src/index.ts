@@ -3,6 +3,9 @@ export {
   decodeBundle,
   type EpochBundle,
   encodeBundle,
+  encodeBundleHead,
+  encodeBundleTail,
+  encodeClaim,
   MalformedBundleError,
 } from './bundle/encodeBundle.js'
 export {

@@ -1,4 +1,4 @@
-import { concatBytes, formatAddress, formatDid, publicKeyToAddress } from '@machinefi/core'
+import { concatBytes, formatAddress, formatDid, publicKeyToAddress, sha256 } from '@machinefi/core'
 import { decodeBatch, encodeBatch } from '@machinefi/telemetry'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -15,6 +15,9 @@ import {
   decodeBundle,
   type EpochBundle,
   encodeBundle,
+  encodeBundleHead,
+  encodeBundleTail,
+  encodeClaim,
   MalformedBundleError,
 } from './encodeBundle.js'
 import { extractClaim, verifyBundle, verifyClaim } from './verifyBundle.js'
@@ -49,6 +52,15 @@ describe('encodeBundle', () => {
   test('default', () => {
     expect(decodeBundle(bytes)).toEqual(bundle)
     expect(encodeBundle(decodeBundle(bytes))).toEqual(bytes)
+  })
+
+  test('behavior: written in parts, it is the same', () => {
+    const { claims, ...frame } = bundle
+    const body = concatBytes(
+      encodeBundleHead(frame, claims.length),
+      ...claims.map((claim) => encodeClaim(claim)),
+    )
+    expect(concatBytes(body, encodeBundleTail(sha256(body)))).toEqual(bytes)
   })
 
   test('error: numbers out of range', () => {

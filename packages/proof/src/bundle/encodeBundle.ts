@@ -79,8 +79,21 @@ export type ClaimEvidence = {
  * @throws {IntegerRangeError} a number that does not fit its place.
  */
 export function encodeBundle(bundle: EpochBundle): Uint8Array {
+  const { claims } = bundle
+  const body = concatBytes(encodeBundleHead(bundle, claims.length), ...claims.map(encodeClaim))
+  return concatBytes(body, encodeBundleTail(sha256(body)))
+}
+
+/**
+ * The bytes of a bundle before its claims. With as many {@link encodeClaim}
+ * behind it, and {@link encodeBundleTail}, a bundle of any size can be written
+ * without ever being in memory as a whole.
+ *
+ * @throws {IntegerRangeError}
+ */
+export function encodeBundleHead(bundle: Omit<EpochBundle, 'claims'>, claims: number): Uint8Array {
   const { network } = bundle
-  const body = concatBytes(
+  return concatBytes(
     encodeHead(4, 9),
     encodeInt(version),
     encodeArray([
@@ -107,10 +120,12 @@ export function encodeBundle(bundle: EpochBundle): Uint8Array {
     ]),
     encodeArray([encodeBytes(bundle.ledgerRoot), encodeUint128(bundle.ledgerTotal)]),
     encodeBytes(bundle.epochHash),
-    encodeArray(bundle.claims.map(encodeClaim)),
+    encodeHead(4, claims),
   )
-  return concatBytes(body, encodeBytes(sha256(body)))
 }
+
+/** The bytes of a bundle after its claims: SHA-256 of all before. */
+export const encodeBundleTail: (digest: Uint8Array) => Uint8Array = encodeBytes
 
 /**
  * Decodes a bundle, strictly: exactly the bytes that {@link encodeBundle}
@@ -179,7 +194,8 @@ const version = 1
 /** COSE's numbers for the algorithms (RFC 9053, RFC 8812). */
 const algorithms = { ES256: -7, ES256K: -47 } as const
 
-function encodeClaim(claim: ClaimEvidence): Uint8Array {
+/** The bytes of a claim in a bundle. @throws {IntegerRangeError} */
+export function encodeClaim(claim: ClaimEvidence): Uint8Array {
   const { before, entry, key, siblings, slot } = claim
   return encodeArray([
     encodeInt(slot),

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import { fromHex } from '@machinefi/core'
-import { type ClaimEvidence, type EpochBundle, encodeBundle } from '@machinefi/proof'
+import {
+  type ClaimEvidence,
+  type EpochBundle,
+  encodeBundle,
+  encodeBundleHead,
+  encodeBundleTail,
+  encodeClaim,
+} from '@machinefi/proof'
 import type { OpenNetwork } from '../network/openNetwork.js'
 import type { Store } from '../store/openStore.js'
 import { findBatches, greatestSkewMs, readTrace } from './buildClaims.js'
@@ -15,14 +22,12 @@ import type { Claim, EpochStore, StoredEpoch } from './openEpochStore.js'
 export function createBundler(options: createBundler.Options): Bundler {
   const { epochs, logKey, settler, store } = options
 
-  /** A bundle without claims. */
-  function createFrame(open: OpenNetwork, epoch: StoredEpoch): EpochBundle {
+  function createFrame(open: OpenNetwork, epoch: StoredEpoch): Omit<EpochBundle, 'claims'> {
     const { network, schemas, state } = open
     const { chainId, factory, serial, windowSeconds } = network
     return {
       attempt: epoch.attempt,
       checkpoints: epoch.size === 0 ? [] : [store.checkpoint(state.number, epoch.size)!.bytes],
-      claims: [],
       config: fromHex(epoch.config),
       epochHash: fromHex(epoch.posted!.epochHash),
       ledgerRoot: fromHex(epoch.ledgerRoot),
@@ -96,20 +101,18 @@ export function createBundler(options: createBundler.Options): Bundler {
       // The claims come last but for the digest: what is before them is written first, and they one
       // by one, so that an epoch of any size is never in memory as a whole.
       const frame = createFrame(open, epoch)
-      const head = encodeBundle(frame).subarray(0, -1 - digestBytes)
       const digest = createHash('sha256')
       const part = (bytes: Uint8Array) => {
         digest.update(bytes)
         return bytes
       }
-      yield part(Buffer.concat([head, arrayHead(claims.length)]))
+      yield part(encodeBundleHead(frame, claims.length))
       for (const claim of claims) {
         const { number } = state.members.get(claim.device)!
         const evidence = createEvidence(open, epoch, claim, found.get(number) ?? [])
-        const alone = encodeBundle({ ...frame, claims: [evidence] })
-        yield part(alone.subarray(head.length + 1, -digestBytes))
+        yield part(encodeClaim(evidence))
       }
-      yield Buffer.concat([Uint8Array.of(0x58, 32), digest.digest()])
+      yield encodeBundleTail(digest.digest())
     },
   }
 }
@@ -129,21 +132,4 @@ export type Bundler = {
   claim(network: OpenNetwork, epoch: StoredEpoch, claim: Claim): Uint8Array
   /** The bundle of a whole epoch, in parts. */
   epoch(network: OpenNetwork, epoch: StoredEpoch): AsyncGenerator<Uint8Array>
-}
-
-/** A byte string of 32 that ends a bundle. */
-const digestBytes = 34
-
-/** Head of a CBOR array, shortest form. */
-function arrayHead(length: number): Uint8Array {
-  if (length < 24) return Uint8Array.of(0x80 | length)
-  if (length < 256) return Uint8Array.of(0x98, length)
-  if (length < 65_536) return Uint8Array.of(0x99, length >> 8, length & 0xff)
-  return Uint8Array.of(
-    0x9a,
-    length >>> 24,
-    (length >> 16) & 0xff,
-    (length >> 8) & 0xff,
-    length & 0xff,
-  )
 }
