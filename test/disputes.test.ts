@@ -523,6 +523,29 @@ describe.each(['prague', 'osaka'])('disputes on %s', (hardfork) => {
     })
   })
 
+  test('of two challengers at once one comes too late', async () => {
+    await inScene(async () => {
+      const posted = await post(make(window(), first))
+      const point = { kind: 'step', slot: 0, step: 0 } as const
+      await chain.client.setAutomine(false)
+      try {
+        const both = Promise.allSettled([open(posted, point, 2), open(posted, point, 3)])
+        await expect
+          .poll(async () => (await chain.client.getTxpoolStatus()).pending, { timeout: 10_000 })
+          .toBe(2)
+        await chain.client.mine({ blocks: 1 })
+        const results = await both
+        expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+        const { reason } = results.find((result) => result.status === 'rejected')!
+        expect(reason).toBeInstanceOf(ContractError)
+        expect(reason).toMatchObject({ revert: { name: 'AlreadyChallenged' } })
+        expect(reason.hash).toMatch(/^0x/)
+      } finally {
+        await chain.client.setAutomine(true)
+      }
+    })
+  })
+
   test('what cannot be challenged is refused at once', async () => {
     await inScene(async () => {
       const posted = await post(make(window(), first))

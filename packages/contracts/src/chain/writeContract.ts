@@ -83,7 +83,12 @@ export async function writeContract<
     const hash = receipt.transactionHash
     if (receipt.status === 'reverted') {
       const reason = 'mined, but reverted: the chain changed after the simulation'
-      throw new ContractError({ address, functionName, hash, reason })
+      const { blockNumber } = receipt
+      const revert = await simulateContract(client, { ...request, blockNumber }).then(
+        () => undefined,
+        (error) => (toContractError(error, call) as ContractError).revert,
+      )
+      throw new ContractError({ address, functionName, hash, reason, revert })
     }
     return { hash, receipt, result: result as never }
   } catch (error) {
