@@ -9,8 +9,10 @@ export type Cheat = {
   /** What the operator does, in one line. */
   title: string
   lie: lies.Lie
-  /** Hands out nothing of the second day: no batches, no epoch. */
-  silent?: boolean
+  /** What it does not hand out: its epoch; all, once it has posted; all of the second day. */
+  hides?: 'epoch' | 'posting' | 'day'
+  /** Members beside the fleet, who do not walk. */
+  crowd?: number
   /** When it answers challenges. @default 'at once' */
   answers?: 'at once' | 'late' | 'never'
 }
@@ -113,6 +115,11 @@ const gallery = {
       title: 'takes a batch out of the log that it had posted the day before',
       lie: lies.rewriteYesterday,
     },
+    hidden: {
+      title: 'takes a batch back out of the log, and hands out nothing of the new one',
+      lie: lies.rewriteToday,
+      hides: 'posting',
+    },
   },
   'fork-log': {
     '': {
@@ -130,20 +137,26 @@ const gallery = {
     '': {
       title: 'inflates a value, hands out no data, and answers nothing',
       lie: lies.inflateValue,
-      silent: true,
+      hides: 'day',
       answers: 'never',
     },
     ledger: {
-      title: 'inflates a value, hands out no data, and hopes that nobody finds the slot',
+      title: 'inflates a value, hands out no ledger, and answers what it can',
       lie: lies.inflateValue,
-      silent: true,
+      hides: 'epoch',
+    },
+    crowd: {
+      title: 'the same, where the slot is one of sixty-four',
+      lie: lies.inflateValue,
+      hides: 'epoch',
+      crowd: 40,
     },
   },
   'late-answer': {
     '': {
       title: 'posts the truth, hands out no data, and answers a second after the deadline',
       lie: lies.tellTruth,
-      silent: true,
+      hides: 'day',
       answers: 'late',
     },
   },

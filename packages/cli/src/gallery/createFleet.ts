@@ -31,6 +31,15 @@ export function createFleet(): Walker[] {
   }))
 }
 
+/** Members that never send anything. */
+export function createCrowd(count: number): Walker[] {
+  return Array.from({ length: count }, (_, i) => ({
+    name: `member ${i}`,
+    owner: createAccount().address.toLowerCase() as Address,
+    signer: createSoftwareSigner(),
+  }))
+}
+
 const walkers = [
   { algorithm: 'ES256', name: 'anna' },
   { algorithm: 'ES256K', name: 'ben' },

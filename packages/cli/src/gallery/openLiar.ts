@@ -29,14 +29,15 @@ export async function openLiar(options: openLiar.Options): Promise<Liar> {
   const { devnet, rules } = options
   const { network, operator } = devnet
   let told: Told | undefined
-  let silent = false
+  let hidden: Hidden | undefined
 
   const proxy = await openProxy({
     node: devnet.url,
     answer(url) {
       const path = url.pathname.split(`/networks/${network.id}`)[1]
       if (path === undefined) return undefined
-      if (silent && path !== '') return notFound()
+      if (hidden === 'everything' && path !== '') return notFound()
+      if (hidden === 'epoch' && path.startsWith(`/epochs/${told?.epoch.window}`)) return notFound()
       return told && serve(told, path, url.searchParams)
     },
   })
@@ -115,8 +116,8 @@ export async function openLiar(options: openLiar.Options): Promise<Liar> {
   return {
     url: proxy.url,
     close: () => proxy.close(),
-    fallSilent() {
-      silent = true
+    hide(what) {
+      hidden = what
     },
     async post(story) {
       const parent = await fetchLedger(devnet.url, network.id, story.window - 1)
@@ -196,10 +197,13 @@ export type Liar = {
   post(story: Story): Promise<Epoch>
   /** Tries to answer every challenge that is open. */
   answer(): Promise<TriedAnswer[]>
-  /** Hands out nothing any more. */
-  fallSilent(): void
+  /** Hands out less from now on. */
+  hide(what: Hidden): void
   close(): Promise<void>
 }
+
+/** The epoch it lies about, or all but the description of the network. */
+export type Hidden = 'epoch' | 'everything'
 
 export type TriedAnswer = {
   id: Hex

@@ -1,5 +1,5 @@
 import type { SettledEpoch } from '@machinefi/stream'
-import { slots } from './createFleet.js'
+import { createCrowd, slots } from './createFleet.js'
 import { dayMs, hourMs, type Scene, SceneError, times } from './openScene.js'
 
 /**
@@ -10,7 +10,7 @@ import { dayMs, hourMs, type Scene, SceneError, times } from './openScene.js'
  * @param options.url where the fleet delivers.
  */
 export async function playDays(scene: Scene, options: playDays.Options): Promise<SettledEpoch> {
-  const { onDay, onHour, url } = options
+  const { crowd = 0, onDay, onHour, url } = options
   const { fleet, network, node } = scene
   const start = network.firstWindow * dayMs
   const goTo = async (hour: number) => {
@@ -21,7 +21,7 @@ export async function playDays(scene: Scene, options: playDays.Options): Promise
   await scene.join(fleet.slice(0, slots.dora))
   await goTo(11)
   // The first day does not pay dora, the second does not pay emil.
-  await scene.join(fleet.slice(slots.dora))
+  await scene.join([...fleet.slice(slots.dora), ...createCrowd(crowd)])
   await goTo(19)
   // Chloe's walk over midnight arrives in time for both days.
   await scene.setTime(start + 24 * hourMs + (times.grace - 60) * 1000)
@@ -41,6 +41,8 @@ export async function playDays(scene: Scene, options: playDays.Options): Promise
 
 export declare namespace playDays {
   type Options = {
+    /** Members beside the fleet, who do not walk. @default 0 */
+    crowd?: number | undefined
     /** Called when the first day is posted. */
     onDay?: ((epoch: SettledEpoch) => Promise<void>) | undefined
     onHour?: (() => Promise<void>) | undefined

@@ -3,13 +3,14 @@ import { fromHex, toHex } from '@machinefi/core'
 import { type Auditor, createAuditor } from '@machinefi/stream/audit'
 import { formatEther, type Hex } from 'viem'
 import type { ChainClient } from '../chain/createChainClient.js'
+import { formatWindow } from '../options/parseWindow.js'
 import { type CheatReport, describePoint } from './CheatReport.js'
 import type { Cheat } from './cheats.js'
 import { describeStory } from './describeStory.js'
 import { rewriteLog } from './LogBook.js'
 import type { Hand } from './lies.js'
 import { type Liar, openLiar } from './openLiar.js'
-import { type Scene, SceneError } from './openScene.js'
+import { dayMs, SceneError, type Scene } from './openScene.js'
 import { playDays } from './playDays.js'
 import { readBond, readGas, readMoney } from './readMoney.js'
 import { readTruth } from './readTruth.js'
@@ -39,12 +40,14 @@ export async function playLie(
   const auditor = await openAuditor(scene, challenger, liar.url)
   await playDays(scene, {
     url: liar.url,
+    crowd: cheat.crowd,
     onHour: async () => void (await auditor.sync()),
     async onDay({ ledgerTotal }) {
       const { findings, ok } = await auditor.check(window - 1)
       if (!ok) throw new SceneError(`An honest day is disputed: ${findings[0]?.text}`)
       onStep('first day', `posted as it was, ${format(ledgerTotal)} earned; the auditor agrees`)
-      if (cheat.silent) liar.fallSilent()
+      if (cheat.hides === 'epoch') liar.hide('epoch')
+      if (cheat.hides === 'day') liar.hide('everything')
     },
   })
 
@@ -58,6 +61,7 @@ export async function playLie(
   const truth = await readTruth({ members, network: network.id, node: scene.url, rules, window })
   const story = await cheat.lie(truth, createHand(scene, window))
   await liar.post(story)
+  if (cheat.hides === 'posting') liar.hide('everything')
   for (const line of describeStory(story, truth, nameOf)) onStep('operator', line)
 
   await auditor.sync()
@@ -70,7 +74,16 @@ export async function playLie(
   const verdict = await readVerdict(scene, before.block)
   if (verdict.caughtBy === null || !verdict.slashed.includes(operator.toLowerCase()))
     throw new SceneError(`The operator got away with it: ${cheat.title}.`)
-  onStep('slash', `the operator loses ${formatEther(before.operator)}: half is burned`)
+  const { burned, paid } = verdict
+  onStep(
+    'slash',
+    `the operator loses ${formatEther(before.operator)}: ${formatEther(paid.slash)} to the auditor, ${formatEther(burned.slash)} burned; what it posted for ${formatWindow(window, dayMs)} is void`,
+  )
+  if (paid.bonds > 0n)
+    onStep(
+      'stakes',
+      `of the challenges that were answered: ${formatEther(paid.bonds)} to the operator, ${formatEther(burned.bonds)} burned`,
+    )
 
   const second = await takeOver(scene, window)
   if (second.epoch.ledgerRoot !== toHex(toLedger(truth).root))
@@ -78,13 +91,16 @@ export async function playLie(
   const control = await openAuditor(scene, scene.connect(4), second.url)
   await control.sync()
   if (!(await control.check(window)).ok) throw new SceneError('The second posting is disputed.')
-  onStep('takeover', `the other operator posts the day again: ${format(second.epoch.ledgerTotal)}`)
+  onStep(
+    'takeover',
+    `the other operator posts the day again, on the first: ${format(second.epoch.ledgerTotal)} earned; another auditor agrees`,
+  )
   const redeemed = await redeemAll(scene, second.url, window)
-  for (const { name, tokens } of redeemed) onStep('redeem', `${name}: ${format(tokens)}`)
+  onStep('redeem', redeemed.map(({ name, tokens }) => `${name} ${format(tokens)}`).join(', '))
 
   const gas = await readGas(scene, challenger.account.address, before.block)
   return {
-    burned: verdict.burned.bonds + verdict.burned.slash,
+    burned: burned.bonds + burned.slash,
     caughtBy: verdict.caughtBy,
     challenger: {
       after: (await readMoney(scene, challenger.account.address)) + gas,
@@ -169,7 +185,11 @@ async function dispute(
   }
 }
 
-async function openAuditor(scene: Scene, client: ChainClient, nodeUrl: string): Promise<Auditor> {
+export async function openAuditor(
+  scene: Scene,
+  client: ChainClient,
+  nodeUrl: string,
+): Promise<Auditor> {
   const { clock, deployment, fromBlock, network } = scene
   const auditor = await createAuditor({
     ...{ client, clock, deployment, fromBlock, network, nodeUrl },

@@ -96,10 +96,12 @@ export async function playSpam(
   const after = (await readMoney(scene, spammer.account.address)) + gas
   onStep(
     'money',
-    `the challenger is out of ${formatEther(before.challenger - after)} and its gas; the operator got ${formatEther(verdict.earned)} of it, the rest is burned`,
+    `the challenger is out of ${formatEther(before.challenger - after)} and its gas; the operator got ${formatEther(verdict.paid.bonds)} of it, the rest is burned`,
   )
-  for (const { name, tokens } of redeemed)
-    onStep('redeem', `${name}: ${tokens.toLocaleString('en-US')}`)
+  onStep(
+    'redeem',
+    redeemed.map(({ name, tokens }) => `${name} ${tokens.toLocaleString('en-US')}`).join(', '),
+  )
   return {
     burned: verdict.burned.bonds,
     caughtBy: 'answers',

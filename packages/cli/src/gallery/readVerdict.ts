@@ -23,6 +23,7 @@ export async function readVerdict({ client, network }: Scene, since: bigint) {
   const convicted = challenges.find(({ id }) => id === upheld[0]?.args.id)
   const fraud = proven[0]?.args.fraud
   return {
+    /** Of refuted challenges, and of operators. */
     burned: {
       bonds: sum(answered.map(({ args }) => args.burned)),
       slash: sum(slashed.map(({ args }) => args.burned)),
@@ -30,8 +31,10 @@ export async function readVerdict({ client, network }: Scene, since: bigint) {
     challenges,
     /** What ended it: the kind of a challenge, or of a proof. */
     caughtBy: convicted?.point.kind ?? (fraud === undefined ? null : frauds[fraud]!),
-    /** What was paid for refuted challenges. */
-    earned: sum(answered.map(({ args }) => args.paid)),
+    paid: {
+      bonds: sum(answered.map(({ args }) => args.paid)),
+      slash: sum(slashed.map(({ args }) => args.paid)),
+    },
     slashed: slashed.map(({ args }) => args.operator!.toLowerCase()),
   }
 }
