@@ -418,5 +418,37 @@ function define(context: Context): Command {
       (await import('./commands/challenge/withdraw.js')).withdrawAll(options, context),
     )
 
+  add(program, 'audit')
+    .description(
+      'trust nobody: copy the log, compute every posted window again, dispute what is wrong',
+    )
+    .requiredOption('--data <folder>', 'where the copy is kept; it goes on where it was')
+    .option('--once', 'one round, then exit: 0 all right, 3 fraud found, 4 not all could be seen')
+    .option('--window <window>', 'this one only, and once: number, date, ISO start, or today')
+    .option('--dry-run', 'say what is wrong and what would be done; nothing is sent or staked')
+    .option('--sample <n>', 'without the data: challenge this many random steps of each window')
+    .option('--max-stake <coins>', 'most that may be at stake at a time; 16 bonds by default')
+    .option(
+      '--patience <duration>',
+      'how long data may be missing until it is asked for on chain, which costs a bond',
+      '1h',
+    )
+    .option('--every <duration>', 'between two rounds', '5s')
+    .option('--progress', 'print progress also where stderr is no terminal')
+    .option('--also <url...>', 'nodes of other operators of the network')
+    .addOption(networkOrFileOption())
+    .addOption(nodeOption())
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText(
+      'after',
+      examples(
+        'audit --network 0x… --data ./audit --once --dry-run',
+        'audit --network steps.json --data ./audit --account auditor.hex --max-stake 2',
+        'audit --network steps.json --data ./audit --window 2026-11-21 --dry-run --json',
+      ),
+    )
+    .action(async (options) => (await import('./commands/audit.js')).audit(options, context))
+
   return program
 }

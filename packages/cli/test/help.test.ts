@@ -38,6 +38,7 @@ const commands = [
   'claim explain',
   'claim redeem',
   'claim verify',
+  'audit',
 ]
 
 describe('help', () => {

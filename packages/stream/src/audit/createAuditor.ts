@@ -98,6 +98,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   let nextMember = 0
   /** What was said of an epoch last. */
   const said = new Map<Hex, string>()
+  const judgedLast = new Map<Hex, { at: number; block: number; verdict: Verdict }>()
 
   function addSchema(schema: Schema) {
     schemas.set(Buffer.from(schemaHash(schema)).toString('hex'), schema)
@@ -328,8 +329,10 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   /** Checks an epoch, and tells what is new of it. */
   async function judge(epoch: AuditedEpoch, scope?: 'log'): Promise<Verdict> {
     const verdict = await checkEpoch(epoch, scope)
+    if (scope === 'log') return verdict
+    judgedLast.set(epoch.epochHash, { at: performance.now(), block: chain.block, verdict })
     const text = JSON.stringify([verdict.ok, verdict.findings.map(({ text }) => text)])
-    if (scope !== 'log' && said.get(epoch.epochHash) !== text) {
+    if (said.get(epoch.epochHash) !== text) {
       said.set(epoch.epochHash, text)
       onEvent({ type: 'checked', verdict })
     }
@@ -503,12 +506,16 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return learnt
   }
 
-  async function act(): Promise<Action[]> {
+  async function act({ window }: { window?: number | undefined } = {}): Promise<Action[]> {
     if (!dryRun && !account) throw new AuditAccountMissingError()
     await chain.refresh()
     const judged: Judged[] = []
-    for (const epoch of chain.epochs())
-      if (epoch.status === 'pending') judged.push({ epoch, verdict: await judge(epoch) })
+    for (const epoch of chain.epochs()) {
+      if (epoch.status !== 'pending' || (window ?? epoch.window) !== epoch.window) continue
+      const last = judgedLast.get(epoch.epochHash)
+      const isFresh = last?.block === chain.block && performance.now() - last.at < freshMs
+      judged.push({ epoch, verdict: isFresh ? last.verdict : await judge(epoch) })
+    }
     // What an operator signed convicts it also when all that it posted is final.
     for (const epoch of lastOfOperators())
       if (epoch.status === 'final') judged.push({ epoch, verdict: await judge(epoch, 'log') })
@@ -659,8 +666,10 @@ export type Auditor = {
   /**
    * Checks all epochs that can still be challenged, and does what is to be done now about what is
    * wrong: opens, proves, upholds, takes back and pays out. Resolves to what was done, or is waited for.
+   *
+   * @param options.window look at this one only.
    */
-  act(): Promise<Action[]>
+  act(options?: { window?: number | undefined }): Promise<Action[]>
   /** Follows the network until it is told to stop. */
   run(options?: { everyMs?: number | undefined; signal?: AbortSignal | undefined }): Promise<void>
   close(): Promise<void>
@@ -710,6 +719,8 @@ type Known = {
 }
 
 const rereadMs = 60_000
+/** A verdict of the same block is not made again within this time. */
+const freshMs = 1000
 const maxEquivocations = 64
 /** Asked for evidence with every round. */
 const devicesAtOnce = 16

@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runCli, startCli } from './runCli.js'
+
+describe('machinefi audit', { timeout: 60_000 }, () => {
+  let cwd: string
+  let dev: ReturnType<typeof startCli>
+  let facts: { id: string; node: string; rpc: string }
+  let env: Record<string, string>
+
+  beforeAll(async () => {
+    cwd = mkdtempSync(join(tmpdir(), 'machinefi-audit-'))
+    dev = startCli(
+      [
+        ...['dev', '--json', '--port', '0', '--rpc-port', '0', '--window', '2s'],
+        ...['--challenge', '60s', '--network-file', 'net.json'],
+      ],
+      { cwd },
+    )
+    await dev.until('\n')
+    facts = JSON.parse(dev.stdout())
+    env = { MACHINEFI_NODE: facts.node, MACHINEFI_RPC: facts.rpc }
+  }, 60_000)
+
+  afterAll(async () => {
+    dev.stop()
+    await dev.exit
+    rmSync(cwd, { force: true, recursive: true })
+  })
+
+  const cli = (...argv: string[]) => runCli(['audit', ...argv], { cwd, env })
+
+  test('--once --json', async () => {
+    for (;;) {
+      const { code, stderr, stdout } = await cli(
+        ...['--data', 'a', '--once', '--dry-run', '--json', '--network', facts.id],
+      )
+      expect([code, stderr]).toEqual([0, ''])
+      const report = JSON.parse(stdout)
+      expect(report).toMatchObject({ actions: [], dryRun: true, network: facts.id })
+      if (report.windows.length === 0) continue
+      for (const window of report.windows) expect(window).toMatchObject({ findings: [], ok: true })
+      break
+    }
+  })
+
+  test('follows until it is told to stop', async () => {
+    const follower = startCli(
+      ['audit', '--data', 'b', '--network', 'net.json', '--every', '100ms', '--json'],
+      { cwd, env },
+    )
+    await follower.until('"ok":true')
+    follower.stop()
+    expect(await follower.exit).toBe(0)
+    expect(JSON.parse(follower.stdout().split('\n')[0]!)).toMatchObject({ type: 'checked' })
+  })
+
+  test('error: a foreign data directory', async () => {
+    const { code, stderr } = await cli('--data', 'a', '--once', '--network', 'nowhere.json')
+    expect([code, stderr]).toMatchObject([2, expect.stringContaining('nowhere.json')])
+  })
+})
