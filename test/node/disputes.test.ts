@@ -9,12 +9,13 @@ import {
   readOperator,
   upholdChallenge,
 } from '@machinefi/contracts'
-import { fromHex, type Signer, toHex } from '@machinefi/core'
+import { fromHex, type Hex, type Signer, toHex } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import {
   buildOmission,
   type Challenge,
   createLog,
+  type EntryEvidence,
   type EpochEvidence,
   isInWindow,
   toCheckpointEvidence,
@@ -23,6 +24,7 @@ import {
 import { readBatch, type SignedBatch } from '@machinefi/telemetry'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { startChain } from '../../packages/contracts/test/startChain.js'
+import { openChain } from '../../packages/stream/src/chain/openChain.js'
 import { buildProcess } from './buildProcess.js'
 import {
   type Chain,
@@ -123,6 +125,21 @@ async function readLog(operator: TestOperator): Promise<SignedBatch[]> {
     at = end
   }
   return batches
+}
+
+/** What a device has in a ledger, and its path. */
+async function readEntry(t: TestNetwork, window: number, signer: Signer): Promise<EntryEvidence> {
+  const claim = await t.operator.json(`/epochs/${window}/claims/${toDevice(signer)}`)
+  return {
+    entry: {
+      cumulative: BigInt(claim.cumulative),
+      device: fromHex(claim.device),
+      steps: claim.steps,
+      traceRoot: fromHex(claim.traceRoot),
+      value: BigInt(claim.value),
+    },
+    siblings: fromHex(claim.proof),
+  }
 }
 
 function challenge(t: TestNetwork, window: number, given: Challenge, attempt = 1) {
@@ -340,6 +357,58 @@ test('behavior: who builds on an operator that is slashed posts its own windows 
   await b.node.answer()
   expect((await statuses(t)).slice(1)).toEqual(new Array(6).fill('answered'))
   expect([a.errors, b.errors, b.problems()]).toEqual([[], [], []])
+}, 120_000)
+
+test('behavior: for what no block takes, more is offered, and it stays one answer', async () => {
+  const t = await startPosted()
+  const seam = openChain(t.operator.client, {
+    deployment: t.deployment,
+    fromBlock: t.fromBlock,
+    network: t.network,
+  })
+  const { address } = t.operator.account
+  const sent = (blockTag: 'latest' | 'pending') =>
+    t.client.getTransactionCount({ address, blockTag })
+  const before = await sent('latest')
+  await challenge(t, t.start, { kind: 'step', slot: 0, step: 4 })
+  const answer = {
+    answer: {
+      entry: await readEntry(t, t.start, t.signers[0]!),
+      epoch: await readEvidence(t, t.start),
+      kind: 'step',
+      step: null,
+    },
+    attempt: 1,
+    point: { kind: 'step', slot: 0, step: 4 },
+    window: t.start,
+  } as const
+  await chain.request('evm_setAutomine', [false])
+  try {
+    const hashes: Hex[] = []
+    const answered = seam.answer(answer, (hash) => hashes.push(hash))
+    await vi.waitFor(async () => expect(await sent('pending')).toBe(before + 1), {
+      timeout: 20_000,
+    })
+    expect(await seam.isPending(hashes[0]!)).toBe(true)
+    const offered = await t.client.getTransaction({ hash: hashes[0]! })
+    // Too little for the next block.
+    await chain.request('anvil_setNextBlockBaseFeePerGas', [
+      `0x${(offered.maxFeePerGas! + 1n).toString(16)}`,
+    ])
+    await seam.hasten()
+    expect(await sent('pending')).toBe(before + 1)
+    expect(await seam.isPending(hashes[0]!)).toBe(true)
+    await chain.request('evm_mine')
+    const { transaction } = await answered
+    expect(transaction).not.toBe(hashes[0])
+    expect(await seam.isPending(hashes[0]!)).toBe(false)
+    expect(await statuses(t)).toEqual(['answered'])
+    expect(await sent('latest')).toBe(before + 1)
+    await seam.hasten()
+    expect(await sent('pending')).toBe(before + 1)
+  } finally {
+    await chain.request('evm_setAutomine', [true])
+  }
 }, 120_000)
 
 test('behavior: killed with its answers on their way, it sends none of them twice', async () => {

@@ -189,6 +189,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       return { gasUsed: 200_000n, transaction }
     },
     isPending: () => answer(false),
+    hasten: () => answer(undefined),
     funds: () => answer({ balance: chain.balance, gasPrice: 10n ** 9n }),
     unmined: () => answer(chain.unminedCount),
     unminedCount: 0,

@@ -36,8 +36,10 @@ export type Chain = {
     answer: ChainAnswer,
     onSent: (transaction: Hex) => void,
   ): Promise<{ transaction: Hex; gasUsed: bigint }>
-  /** Whether a transaction was sent and is in no block. */
+  /** Whether a transaction, or what took its place, was sent and is in no block. */
   isPending(transaction: Hex): Promise<boolean>
+  /** Offers more for what this process has sent and no block has taken: fees may have risen. */
+  hasten(): Promise<void>
   /** What the account has to pay for gas, and what gas costs now. */
   funds(): Promise<{ balance: bigint; gasPrice: bigint }>
   /** How many transactions of the account have been sent and are in no block. */

@@ -31,6 +31,7 @@ import {
   zeroAddress,
 } from 'viem'
 import {
+  estimateFeesPerGas,
   getBalance,
   getBlock,
   getGasPrice,
@@ -38,6 +39,7 @@ import {
   getTransactionCount,
   getTransactionReceipt,
   readContract,
+  sendTransaction,
 } from 'viem/actions'
 import { NodeConfigurationError } from '../errors.js'
 import type { Chain, ChainConfig, PostedEpoch } from './chain.js'
@@ -69,6 +71,43 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
         ContractFunctionReturnType<typeof iSettlementAbi, 'view', name, args>
       >,
     )
+  }
+
+  /** What was sent and not seen in a block, and what it was sent again as. */
+  const unmined = new Set<Hex>()
+  const successors = new Map<Hex, Hex>()
+
+  /** Keeps in mind what `send` sends until it is in a block. */
+  async function follow<result>(
+    send: (onHash: (hash: Hex) => void) => Promise<result>,
+    onSent?: (hash: Hex) => void,
+  ): Promise<result> {
+    let sent: Hex | undefined
+    const result = await send((hash) => {
+      sent = hash
+      unmined.add(hash)
+      onSent?.(hash)
+    })
+    // What failed may still be on its way.
+    if (sent) unmined.delete(latestOf(sent))
+    return result
+  }
+
+  function latestOf(hash: Hex): Hex {
+    for (let latest = hash; ; ) {
+      const next = successors.get(latest)
+      if (next === undefined) return latest
+      latest = next
+    }
+  }
+
+  async function readTransaction(hash: Hex) {
+    try {
+      return await getTransaction(client, { hash })
+    } catch (error) {
+      if (error instanceof TransactionNotFoundError) return undefined
+      return ask('readTransaction', Promise.reject(error))
+    }
   }
 
   async function toPosted(epoch: Epoch, gasUsed: bigint): Promise<PostedEpoch> {
@@ -210,17 +249,20 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
     },
     async post(posting) {
       const { ledgerRoot, logs, ...rest } = posting
-      const { epoch, receipt } = await postEpoch(client, {
-        ...rest,
-        account,
-        ledgerRoot: toHex(ledgerRoot),
-        logs: logs.map(({ root, shard, size }) => ({
-          root: toHex(root),
-          shard,
-          size: BigInt(size),
-        })),
-        network,
-      })
+      const { epoch, receipt } = await follow<postEpoch.ReturnType>((onHash) =>
+        postEpoch(client, {
+          ...rest,
+          account,
+          ledgerRoot: toHex(ledgerRoot),
+          logs: logs.map(({ root, shard, size }) => ({
+            root: toHex(root),
+            shard,
+            size: BigInt(size),
+          })),
+          network,
+          onHash,
+        }),
+      )
       return toPosted(epoch, receipt.gasUsed)
     },
     async challenges(from, to) {
@@ -239,17 +281,50 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
       const { status } = await readChallenge(client, { id, network })
       return status
     },
-    async answer(answer, onHash) {
-      const call = { ...answer, account, network, onHash }
-      const { hash, receipt } = await answerChallenge(client, call)
+    async answer(answer, onSent) {
+      const { hash, receipt } = await follow<answerChallenge.ReturnType>(
+        (onHash) => answerChallenge(client, { ...answer, account, network, onHash }),
+        onSent,
+      )
       return { gasUsed: receipt.gasUsed, transaction: hash }
     },
     async isPending(hash) {
-      try {
-        return (await getTransaction(client, { hash })).blockNumber === null
-      } catch (error) {
-        if (error instanceof TransactionNotFoundError) return false
-        return ask('isPending', Promise.reject(error))
+      return (await readTransaction(latestOf(hash)))?.blockNumber === null
+    },
+    async hasten() {
+      for (const hash of [...unmined]) {
+        const sent = await readTransaction(hash)
+        if (sent?.blockNumber !== null) {
+          unmined.delete(hash)
+          continue
+        }
+        // A node takes what has the place of another only for a tenth more.
+        const most = (offered: bigint, now: bigint) => {
+          const more = (offered * 5n) / 4n + 1n
+          return more > now ? more : now
+        }
+        const fees =
+          sent.maxFeePerGas === undefined
+            ? { gasPrice: most(sent.gasPrice ?? 0n, await ask('hasten', getGasPrice(client))) }
+            : await ask('hasten', estimateFeesPerGas(client)).then((now) => ({
+                maxFeePerGas: most(sent.maxFeePerGas!, now.maxFeePerGas),
+                maxPriorityFeePerGas: most(sent.maxPriorityFeePerGas!, now.maxPriorityFeePerGas),
+              }))
+        const { gas, input: data, nonce, to, value } = sent
+        const request = {
+          account,
+          chain: client.chain ?? null,
+          data,
+          gas,
+          nonce,
+          to,
+          value,
+          ...fees,
+        }
+        const next = await ask('hasten', sendTransaction(client, request as never))
+        unmined.delete(hash)
+        unmined.add(next)
+        successors.set(hash, next)
       }
     },
     async funds() {

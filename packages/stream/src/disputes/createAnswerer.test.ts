@@ -267,6 +267,23 @@ test('behavior: sent, and its answer lost, it is not sent again before it is kno
   expect(sent).toBe(2)
 })
 
+test('behavior: an answer that a reorganisation took back is given again', async () => {
+  await using t = await createSettledNode()
+  const id = t.chain.challenge(first, { kind: 'step', slot: 0, step: 2 })
+  await ask(t)
+  expect(t.chain.sent).toHaveLength(1)
+  t.chain.disputes.get(id)!.status = 'open'
+  await ask(t)
+  expect(t.chain.sent).toHaveLength(1)
+  t.moveTo(t.now + hourMs / 2)
+  await ask(t)
+  expect(t.chain.disputes.get(id)!.status).toBe('answered')
+  expect(t.chain.sent).toHaveLength(2)
+  t.moveTo(t.now + hourMs / 4)
+  await ask(t)
+  expect(t.chain.sent).toHaveLength(2)
+})
+
 test('behavior: answered by somebody else, voided, or of another operator: nothing to do', async () => {
   await using t = await createSettledNode()
   const id = t.chain.challenge(first, { kind: 'step', slot: 0, step: 2 })

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { BaseError, type Hex } from '@machinefi/core'
 import { UnanswerableError } from '@machinefi/proof'
-import type { ChainChallenge } from '../chain/chain.js'
+import type { ChainChallenge, ChallengeStatus } from '../chain/chain.js'
 import type { Settler } from '../epochs/createSettler.js'
 import type { EpochStore } from '../epochs/openEpochStore.js'
 import { ChallengeError, NoAnswerError, tellError } from '../errors.js'
@@ -36,6 +36,7 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
         owners: new Map(),
         problem: undefined,
         reading: undefined,
+        settled: new Map(),
         startedAt: performance.now(),
       }
       networks.set(open, state)
@@ -68,21 +69,31 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
       for (const challenge of await chain.challenges(state.cursor + 1, to)) {
         const { id, status } = challenge
         if (status !== 'open' || state.challenges.has(id)) continue
-        if (await isOwn(open, state, challenge))
-          state.challenges.set(id, {
-            challenge,
-            failures: 0,
-            isInFlight: false,
-            notBefore: 0,
-            problem: undefined,
-            sent: undefined,
-          })
+        if (await isOwn(open, state, challenge)) state.challenges.set(id, track(challenge))
       }
       state.cursor = to
     }
-    // Nothing more can be done for these, until the chain says what became of them.
-    for (const tracked of [...state.challenges.values()])
+    const now = performance.now()
+    for (const tracked of [...state.challenges.values()]) {
+      // Nothing more can be done for it, until the chain says what became of it.
       if (isOver(open, tracked) && !tracked.isInFlight) await look(open, state, tracked)
+      if (now - tracked.sentAt > hastenMs) {
+        for (const each of state.challenges.values()) if (each.sent) each.sentAt = now
+        await chain.hasten()
+      }
+    }
+    // A reorganisation of the chain may have taken an answer back.
+    for (const [id, { challenge, checkAt }] of state.settled) {
+      if (status.time < checkAt) continue
+      if ((await statusOf(open, challenge)) === 'open') state.challenges.set(id, track(challenge))
+      state.settled.delete(id)
+    }
+  }
+
+  function forget({ status }: OpenNetwork, state: State, { challenge }: Tracked) {
+    state.challenges.delete(challenge.id)
+    const checkAt = (status.time + challenge.deadline) / 2
+    if (checkAt > status.time) state.settled.set(challenge.id, { challenge, checkAt })
   }
 
   /** The block after which all open challenges to epochs of this operator were opened. */
@@ -133,7 +144,6 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
       }
     }
     await Promise.all(Array.from({ length: maxAnswers }, work))
-    if (state.challenges.size === 0) state.funds = undefined
   }
 
   /** The nearest deadline of those that can be tried now. */
@@ -174,8 +184,11 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
     const { chain } = open
     const { attempt, id, point, window } = tracked.challenge
     try {
-      if (tracked.sent && (await chain.isPending(tracked.sent)))
-        throw new BaseError('An answer is sent, and in no block yet.', { kind: 'transport' })
+      if (tracked.sent) {
+        if (await chain.isPending(tracked.sent))
+          throw new BaseError('An answer is sent, and in no block yet.', { kind: 'transport' })
+        if (!(await look(open, state, tracked))) return
+      }
       const epoch = epochs.attempt(open.state.number, window, attempt)
       if (!epoch?.posted) throw new NoAnswerError('The epoch is not one of this data directory.')
       const answer = await toAnswer({ ...options, epoch, open, point })
@@ -184,9 +197,10 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
         { answer, attempt, point, window },
         (hash) => {
           tracked.sent = hash
+          tracked.sentAt = performance.now()
         },
       )
-      state.challenges.delete(id)
+      forget(open, state, tracked)
       state.answered++
       onAnswer?.(open, { attempt, gasUsed, id, kind: point.kind, transaction, window })
     } catch (error) {
@@ -203,17 +217,23 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
 
   /** Whether a challenge still has to be answered; forgets it if not. */
   async function look(open: OpenNetwork, state: State, tracked: Tracked): Promise<boolean> {
-    const { chain } = open
-    const { attempt, id, window } = tracked.challenge
-    const status = await chain.challengeStatus(id)
+    const status = await statusOf(open, tracked.challenge)
     if (status === 'answered') state.answered++
-    const stands =
-      status === 'open' &&
-      (await chain.nextWindow()) > window &&
-      (await chain.latest(window)).attempt === attempt
-    if (!stands) state.challenges.delete(id)
+    if (status !== 'open') forget(open, state, tracked)
     else if (isOver(open, tracked)) fail(tracked, new NoAnswerError('The deadline is over.'))
-    return stands
+    return status === 'open'
+  }
+
+  /** What became of a challenge; `refunded` too where it can be, as the epoch is void. */
+  async function statusOf(
+    { chain }: OpenNetwork,
+    { attempt, id, window }: ChainChallenge,
+  ): Promise<ChallengeStatus> {
+    const status = await chain.challengeStatus(id)
+    if (status !== 'open') return status
+    const stands =
+      (await chain.nextWindow()) > window && (await chain.latest(window)).attempt === attempt
+    return stands ? 'open' : 'refunded'
   }
 
   /** Says it aloud, once for each reason. */
@@ -260,7 +280,9 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
         .map(({ problem }) => problem!.error.shortMessage)
       const more = failing.splice(mostProblems).length
       if (more > 0) failing.push(`${more} more challenges are not answered.`)
-      return [problem, funds, ...failing].filter((text) => text !== undefined)
+      return [problem, challenges.size > 0 ? funds : undefined, ...failing].filter(
+        (text) => text !== undefined,
+      )
     },
     async close() {
       closed = true
@@ -316,6 +338,8 @@ type State = {
   isClear: boolean
   /** Who posted what is not in the store, by window and attempt. */
   owners: Map<string, Hex | undefined>
+  /** Those that are done with, until it is sure. */
+  settled: Map<Hex, { challenge: ChainChallenge; checkAt: number }>
   /** Why challenges cannot be read. */
   problem: string | undefined
   reading: Promise<void> | undefined
@@ -329,8 +353,21 @@ type Tracked = {
   /** By `performance.now`. */
   notBefore: number
   problem: { error: ChallengeError; isFinal: boolean } | undefined
-  /** The last transaction with its answer. */
+  /** The last transaction with its answer, and when it was sent, by `performance.now`. */
   sent: Hex | undefined
+  sentAt: number
+}
+
+function track(challenge: ChainChallenge): Tracked {
+  return {
+    challenge,
+    failures: 0,
+    isInFlight: false,
+    notBefore: 0,
+    problem: undefined,
+    sent: undefined,
+    sentAt: Number.POSITIVE_INFINITY,
+  }
 }
 
 function isOver({ status }: OpenNetwork, { challenge }: Tracked): boolean {
@@ -341,6 +378,8 @@ function isOver({ status }: OpenNetwork, { challenge }: Tracked): boolean {
 const answerGas = 600_000n
 const firstDelayMs = 500
 const mostDelayMs = 60_000
+/** How long a block may take until more is offered for an answer. */
+const hastenMs = 60_000
 /** How long what was sent before a restart is waited for. */
 const patienceMs = 60_000
 /** Named one by one in `/health`. */
