@@ -68,6 +68,7 @@ test('behavior: exports', () => {
       "signCheckpoint",
       "startState",
       "toBatchEvidence",
+      "toCheckpoint",
       "toCheckpointEvidence",
       "toInclusionEvidence",
       "toLeaves",

@@ -33,6 +33,7 @@ export {
 export {
   type CheckpointCache,
   createCheckpointCache,
+  toCheckpoint,
   verifyReceipt,
 } from './checkpoint/verifyReceipt.js'
 export {

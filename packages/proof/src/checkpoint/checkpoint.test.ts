@@ -20,7 +20,7 @@ import {
   signCheckpoint,
   verifyCheckpoint,
 } from './signCheckpoint.js'
-import { createCheckpointCache, verifyReceipt } from './verifyReceipt.js'
+import { createCheckpointCache, toCheckpoint, verifyReceipt } from './verifyReceipt.js'
 
 const signer = createTestSigner(1)
 const { publicKey } = signer
@@ -274,5 +274,18 @@ describe('receipts', () => {
     expect(() => encodeReceipt({ checkpoint: proof, index: 0, proof })).toThrow(
       MalformedCheckpointError,
     )
+  })
+})
+
+describe('toCheckpoint', () => {
+  test('behavior: a receipt is a checkpoint, for whoever has the entry', () => {
+    for (const [index, id] of ids.entries()) {
+      const bytes = encodeReceipt({ checkpoint: signed, index, proof: log.inclusionProof(index) })
+      const receipt = decodeReceipt(bytes)
+      expect(toCheckpoint(receipt, id)).toEqual(decodeCheckpoint(signed))
+      expect(toCheckpoint(receipt, ids[(index + 1) % 7]!)).not.toEqual(decodeCheckpoint(signed))
+      expect(toCheckpoint(receipt, id.subarray(1))).toBe(null)
+      expect(toCheckpoint({ ...receipt, proof: new Uint8Array(0) }, id)).toBe(null)
+    }
   })
 })

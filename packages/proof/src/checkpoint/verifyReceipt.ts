@@ -6,6 +6,7 @@ import {
   type Checkpoint,
   checkCheckpoint,
   checkpointMessage,
+  type DecodedCheckpoint,
   type verifyCheckpoint,
 } from './signCheckpoint.js'
 
@@ -56,6 +57,18 @@ export declare namespace verifyReceipt {
   /** `signature` is also what another entry, index or path ends in: the root it leads to was never signed. */
   type Reason = verifyCheckpoint.Reason | 'inclusion'
   type Verdict = { ok: true; checkpoint: Checkpoint; index: number } | { ok: false; reason: Reason }
+}
+
+/**
+ * The checkpoint that a receipt was made from: with the entry, a receipt is the
+ * operator's signature under its whole log, and so a proof against it. `null`
+ * where entry and path do not fit. The signature is not verified.
+ */
+export function toCheckpoint(receipt: DecodedReceipt, id: Uint8Array): DecodedCheckpoint | null {
+  if (id.length !== 32) return null
+  const { index: _, proof, ...checkpoint } = receipt
+  const root = foldInclusionPath({ ...receipt, leafHash: hashLeaf(id), proof })
+  return root && { ...checkpoint, root }
 }
 
 /**
