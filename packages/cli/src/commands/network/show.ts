@@ -4,6 +4,7 @@ import {
   readFinalWindow,
   readNextWindow,
   readOperator,
+  readSlashes,
 } from '@machinefi/contracts'
 import { settlementAbi } from '@machinefi/contracts/abis'
 import { fromHex, toHex } from '@machinefi/core'
@@ -135,13 +136,7 @@ export async function showNetwork(options: Options, context: Context): Promise<v
   async function showOperator(address: Address) {
     const [operator, slashes] = await Promise.all([
       readOperator(client, { network, operator: address }),
-      client.getContractEvents({
-        abi: settlementAbi,
-        address: network.settlement,
-        args: { operator: address },
-        eventName: 'Slashed',
-        fromBlock: 0n,
-      }),
+      readSlashes(client, { network, operator: address }),
     ])
     return { ...operator, slashed: slashes.length }
   }
