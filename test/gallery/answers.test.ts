@@ -1,6 +1,9 @@
+import { openChallenge, readChallenge } from '@machinefi/contracts'
 import { expect, test } from 'vitest'
 import { parseCheat } from '../../packages/cli/src/gallery/cheats.js'
-import { bond } from '../../packages/cli/src/gallery/openScene.js'
+import { bond, dayMs, openScene } from '../../packages/cli/src/gallery/openScene.js'
+import { playDays } from '../../packages/cli/src/gallery/playDays.js'
+import { readBond } from '../../packages/cli/src/gallery/readMoney.js'
 import { runCheat } from '../../packages/cli/src/gallery/runCheat.js'
 import { expectCaught, expectPaid } from './expectCaught.js'
 
@@ -45,4 +48,28 @@ test('spam', { timeout }, async () => {
     [1, 'final'],
   ])
   expectPaid(report)
+})
+
+test('behavior: an honest answer in the last second', { timeout }, async () => {
+  const scene = await openScene({ firstDay: 20_000 * dayMs })
+  try {
+    const { client, network, node, operator } = scene
+    const window = network.firstWindow + 1
+    await playDays(scene, { url: scene.url })
+    await node.settle()
+    const { deadline, id } = await openChallenge(scene.connect(3), {
+      attempt: 1,
+      challenge: { kind: 'step', slot: 0, step: 2 },
+      network,
+      window,
+    })
+    // The next transaction is in the block one second later.
+    await scene.setTime((deadline - 2) * 1000)
+    await node.answer()
+    expect(await readChallenge(client, { id, network })).toMatchObject({ status: 'answered' })
+    expect((await client.getBlock()).timestamp).toBe(BigInt(deadline - 1))
+    expect(await readBond(scene, operator.account.address)).toBe(bond)
+  } finally {
+    await scene.close()
+  }
 })

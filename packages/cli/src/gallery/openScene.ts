@@ -27,7 +27,7 @@ export const dayMs = 24 * hourMs
 
 /** Seconds. */
 export const times = {
-  challengeWindow: 7_200,
+  challengeWindow: 43_200,
   grace: 600,
   responseTime: 3_600,
   retention: 30 * 86_400,

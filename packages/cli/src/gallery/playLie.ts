@@ -7,10 +7,11 @@ import { formatWindow } from '../options/parseWindow.js'
 import { type CheatReport, describePoint } from './CheatReport.js'
 import type { Cheat } from './cheats.js'
 import { describeStory } from './describeStory.js'
+import { explainRefusal } from './explainRefusal.js'
 import { rewriteLog } from './LogBook.js'
 import type { Hand } from './lies.js'
 import { type Liar, openLiar } from './openLiar.js'
-import { dayMs, SceneError, type Scene } from './openScene.js'
+import { dayMs, type Scene, SceneError } from './openScene.js'
 import { playDays } from './playDays.js'
 import { readBond, readGas, readMoney } from './readMoney.js'
 import { readTruth } from './readTruth.js'
@@ -66,7 +67,9 @@ export async function playLie(
 
   await auditor.sync()
   const { findings } = await auditor.check(window)
-  for (const { text } of findings) onStep('auditor', text)
+  const texts = [...new Set(findings.map(({ text }) => text))]
+  for (const text of texts.slice(0, mostTexts)) onStep('auditor', text)
+  if (texts.length > mostTexts) onStep('auditor', `… and ${texts.length - mostTexts} more`)
   const answers = await dispute(scene, { auditor, cheat, liar, nameOf, onStep, window })
   if ((await readCredit(client, { account: challenger.account.address, network })) > 0n)
     await withdrawCredit(challenger, { network })
@@ -148,10 +151,8 @@ async function dispute(
     for (const { id, point, refusal } of await liar.answer()) {
       answers.set(id, refusal ?? 'accepted')
       const what = describePoint(point, nameOf)
-      onStep(
-        'answer',
-        refusal === null ? `${what}: the contract accepts it` : `${what}: refused, ${refusal}`,
-      )
+      const verdict = refusal === null ? 'the contract accepts it' : explainRefusal(refusal)
+      onStep('answer', `${what}: ${verdict}`)
     }
   }
   const known = new Set<Hex>()
@@ -173,7 +174,7 @@ async function dispute(
       await scene.setTime((deadline + 1) * 1000)
       onStep(
         'deadline',
-        `${open.length === 1 ? 'one challenge is' : `${open.length} challenges are`} not answered`,
+        `${open.length === 1 ? 'one challenge is' : `${open.length} challenges are`} not answered in time`,
       )
       if (cheat.answers === 'late') await answer()
       await auditor.act()
@@ -215,5 +216,8 @@ export function createHand(scene: Scene, window: number): Hand {
       }),
   }
 }
+
+/** Findings that a person is told. */
+const mostTexts = 3
 
 const format = (value: bigint) => value.toLocaleString('en-US')

@@ -9,13 +9,16 @@ import { playSpam } from './playSpam.js'
  * and signatures, on a clock that is moved. Nothing is asked of the network outside.
  */
 export async function runCheat(options: runCheat.Options): Promise<CheatReport> {
-  const { cheat, onStep = () => {}, signal } = options
+  const { cheat, signal } = options
+  const onStep = (topic: string, text: string) => {
+    signal?.throwIfAborted()
+    options.onStep?.(topic, text)
+  }
   const started = performance.now()
   // The last days, so that dates look familiar.
   const firstDay = (Math.floor(Date.now() / dayMs) - 3) * dayMs
   const scene = await openScene({ firstDay })
   try {
-    signal?.throwIfAborted()
     const play = cheat.kind === 'spam' ? playSpam : playLie
     const report = await play(scene, { cheat, onStep })
     return { ...report, elapsedMs: Math.round(performance.now() - started) }
