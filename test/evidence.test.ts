@@ -206,6 +206,7 @@ describe('logs', () => {
         else if (kind === 2) id = flip(random, id)
         else if (kind === 3) root = flip(random, root)
         else if (kind === 4) root = random.of(logs).root()
+        else if (kind === 5) root = extend(random, hashes, root)[0]!
         else hashes = alterHashes(random, hashes)
       }
       const proof = concatBytes(...hashes)
@@ -254,6 +255,7 @@ describe('logs', () => {
         else if (kind === 2) fromRoot = flip(random, fromRoot)
         else if (kind === 3) toRoot = flip(random, toRoot)
         else if (kind === 4) toRoot = random.of(logs).root()
+        else if (kind === 5) [fromRoot, toRoot] = extend(random, hashes, fromRoot, toRoot)
         else hashes = alterHashes(random, hashes)
       }
       const proof = concatBytes(...hashes)
@@ -409,7 +411,7 @@ describe('ledgers', () => {
         else if (kind === 3) total = BigInt.asUintN(128, total + BigInt(random.below(5) - 2))
         else if (kind === 4) siblings = concatBytes(...alterHashes(random, split(siblings, 48), 48))
         else if (kind === 5 && siblings.length > 0) siblings = siblings.slice(random.below(3))
-        else if (entry !== null) entry = alterEntry(random, entry)
+        else entry = alterEntry(random, entry ?? nobody)
       }
       return {
         args: [toEntryEvidence(entry, siblings), slot, BigInt(depth), toHex(root), total],
@@ -720,6 +722,18 @@ function alterHashes(random: Random, hashes: readonly Uint8Array[], size = 32): 
   return copy
 }
 
+/** One hash more, and roots to which it leads: of a log that is larger than is said. */
+function extend<const roots extends readonly Uint8Array[]>(
+  random: Random,
+  hashes: Uint8Array[],
+  ...roots: roots
+): roots {
+  const sibling = random.bytes(32)
+  hashes.push(sibling)
+  const right = random.oneIn(2)
+  return roots.map((root) => (right ? node(root, sibling) : node(sibling, root))) as never
+}
+
 function split(bytes: Uint8Array, size = 32): Uint8Array[] {
   return Array.from({ length: bytes.length / size }, (_, i) =>
     bytes.slice(size * i, size * (i + 1)),
@@ -794,13 +808,19 @@ function randomEntry(random: Random): Entry {
   }
 }
 
+/** The entry of an empty slot, which has no other form than null. */
+const nobody: Entry = {
+  ...{ device: new Uint8Array(20), cumulative: 0n, value: 0n, steps: 0 },
+  traceRoot: new Uint8Array(32),
+}
+
 function alterEntry(random: Random, entry: Entry): Entry | null {
   const by = BigInt(1 + random.below(3))
   switch (random.below(7)) {
     case 0:
       return { ...entry, device: flip(random, entry.device) }
     case 1:
-      return { ...entry, device: new Uint8Array(20) }
+      return { ...entry, device: new Uint8Array(20), steps: entry.steps || 1 }
     case 2:
       return { ...entry, cumulative: BigInt.asUintN(128, entry.cumulative - by) }
     case 3:

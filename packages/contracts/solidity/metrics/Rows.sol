@@ -70,11 +70,12 @@ library Rows {
         uint256 tickMs
     ) private pure returns (uint256 timeOfLast, bool ok) {
         assembly ("memory-safe") {
-            // The least argument that needs more than one, two or four bytes is 2^8, 2^16, 2^32.
+            // An item is an integer of 0, 1, 2, 4 or 8 bytes, of either sign, or null. What is longer than needed,
+            // out of range or anything else sends the cursor far beyond the end.
             function readItem(cursor) -> next, item {
                 let word := calldataload(cursor)
                 let head := byte(0, word)
-                // Nearly all items are integers of one or two bytes.
+                // Nearly all items are integers of one byte, two or five.
                 if lt(head, 24) {
                     next := add(cursor, 1)
                     item := head
@@ -86,27 +87,43 @@ library Rows {
                     if lt(item, 24) { next := shl(255, 1) }
                     leave
                 }
-                if eq(head, 0xf6) {
+                // Without the bit that makes an integer negative.
+                switch and(head, 0xdf)
+                case 0x1a {
+                    item := and(shr(216, word), 0xffffffff)
+                    next := add(cursor, 5)
+                    if lt(item, 0x10000) { next := shl(255, 1) }
+                }
+                case 0x19 {
+                    item := and(shr(232, word), 0xffff)
+                    next := add(cursor, 3)
+                    if lt(item, 0x100) { next := shl(255, 1) }
+                }
+                case 0x18 {
+                    item := byte(1, word)
+                    next := add(cursor, 2)
+                    if lt(item, 24) { next := shl(255, 1) }
+                }
+                case 0x1b {
+                    item := and(shr(184, word), 0xffffffffffffffff)
+                    next := add(cursor, 9)
+                    // |v| < 2^53.
+                    if or(lt(item, 0x100000000), gt(item, sub(0x1fffffffffffff, gt(head, 0x1f)))) {
+                        next := shl(255, 1)
+                    }
+                }
+                default {
+                    if eq(head, 0xf6) {
+                        next := add(cursor, 1)
+                        item := shl(255, 1)
+                        leave
+                    }
+                    item := and(head, 0x1f)
                     next := add(cursor, 1)
-                    item := shl(255, 1)
-                    leave
+                    // Neither integer, nor within its head.
+                    if or(gt(head, 0x37), lt(head, 0x20)) { next := shl(255, 1) }
                 }
-                item := and(head, 31)
-                next := add(cursor, 1)
-                // Majors 0 and 1 are below 0x40; 28 to 31 are no lengths.
-                let bad := or(gt(head, 0x3f), gt(item, 27))
-                if gt(item, 23) {
-                    let size := shl(sub(item, 24), 1)
-                    next := add(next, size)
-                    item := shr(sub(256, shl(3, size)), shl(8, word))
-                    let least := shl(shl(2, size), 1)
-                    if eq(size, 1) { least := 24 }
-                    bad := or(bad, lt(item, least))
-                }
-                // |v| < 2^53.
-                bad := or(bad, gt(item, sub(0x1fffffffffffff, gt(head, 0x1f))))
-                if gt(head, 0x1f) { item := not(item) }
-                if bad { next := shl(255, 1) }
+                if and(head, 0x20) { item := not(item) }
             }
 
             let count := mload(times)
