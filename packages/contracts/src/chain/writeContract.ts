@@ -84,7 +84,10 @@ export async function writeContract<
     if (receipt.status === 'reverted') {
       const reason = 'mined, but reverted: the chain changed after the simulation'
       const { blockNumber } = receipt
-      const revert = await simulateContract(client, { ...request, blockNumber }).then(
+      const revert = await simulateContract(client, {
+        ...request,
+        blockNumber,
+      } as SimulateContractParameters).then(
         () => undefined,
         (error) => (toContractError(error, call) as ContractError).revert,
       )
