@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { cheats } from '../../packages/cli/src/gallery/cheats.js'
+import { cheats, formatCheat } from '../../packages/cli/src/gallery/cheats.js'
 import { runCli } from '../../packages/cli/test/runCli.js'
 
 test('options: --cheat, for a program', { timeout: 60_000 }, async () => {
@@ -47,4 +48,9 @@ test('error: options of another demo', async () => {
   const { code, stderr } = await runCli(['demo', '--cheat', 'spam', '--csv', 'walk.csv'])
   expect(code).toBe(2)
   expect(stderr).toContain('leave out --csv')
+})
+
+test('behavior: the guide has all of them', () => {
+  const guide = readFileSync(new URL('../../docs/guides/cheaters.md', import.meta.url), 'utf8')
+  for (const cheat of cheats) expect(guide).toContain(`| \`${formatCheat(cheat)}\` |`)
 })
