@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { suspendDevices } from '@machinefi/contracts'
 import { formatDid, fromHex, publicKeyToAddress, toHex } from '@machinefi/core'
 import { createSoftwareSigner, type SoftwareSigner } from '@machinefi/device'
@@ -169,6 +171,51 @@ describe('claim explain', { timeout: 60_000 }, () => {
     signers.set('stranger', createSoftwareSigner())
     expect(await codes('stranger')).toEqual(['not-a-member'])
     expect((await explain('banned')).stdout).toContain('the window does not pay this device')
+  })
+
+  test('error: a node that lies', async () => {
+    // Passes everything on, but for one path.
+    const lie = async (path: RegExp, body: string | Uint8Array) => {
+      const server = createServer(async ({ url = '' }, response) => {
+        if (path.test(url)) return response.end(body)
+        const answer = await fetch(devnet.url + url)
+        response.statusCode = answer.status
+        response.end(new Uint8Array(await answer.arrayBuffer()))
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as AddressInfo
+      const { code, stderr } = await explain('full', '--node', `http://127.0.0.1:${port}`)
+      server.closeAllConnections()
+      server.close()
+      return [code, stderr]
+    }
+    const read = async (path: string) => {
+      const response = await fetch(`${devnet.url}/networks/${devnet.network.id}${path}`)
+      return new Uint8Array(await response.arrayBuffer())
+    }
+    const controlled = JSON.stringify({ batches: [{ seq: '\u001b[2J' }], next: null })
+    expect(await lie(/\/batches\?/, controlled)).toEqual([
+      4,
+      expect.stringContaining('no stream node of this version'),
+    ])
+    const bundle = await read(`/epochs/${day / dayMs}/claims/${didOf('full')}/bundle`)
+    bundle[bundle.length >> 1] = (bundle[bundle.length >> 1] as number) ^ 1
+    expect(await lie(/\/bundle$/, bundle)).toEqual([
+      3,
+      expect.stringContaining('is not what was posted'),
+    ])
+    const other = await read(`/epochs/${day / dayMs}/claims/${didOf('keen')}/bundle`)
+    expect(await lie(/\/bundle$/, other)).toEqual([
+      3,
+      expect.stringContaining('is not what was posted'),
+    ])
+    const { id } = devnet.network
+    const described = JSON.parse(new TextDecoder().decode(await read('')))
+    const foreign = JSON.stringify({ ...described, id: id.replace('0x', '0xff').slice(0, 66) })
+    expect(await lie(new RegExp(`/networks/${id}$`), foreign)).toEqual([
+      3,
+      expect.stringContaining('another network'),
+    ])
   })
 
   test('behavior: a final window, and one whose rows have expired', async () => {

@@ -20,7 +20,7 @@ import {
 import { type ClaimEvidence, decodeBundle, verifyBundle } from '@machinefi/proof'
 import { decodeBatch } from '@machinefi/telemetry'
 import type { ChainReader } from '../chain/createChainClient.js'
-import { fetchNode, fetchNodeBytes, NodeProblemError } from '../node/fetchNode.js'
+import { fetchNode, fetchNodeBytes, NodeProblemError, NotANodeError } from '../node/fetchNode.js'
 
 /** A batch of a device in the node's log, as the node says: nothing of it is proven. */
 export type NodeBatch = {
@@ -134,11 +134,25 @@ async function fetchBatches(
   for (let seq: number | null = 0; seq !== null; ) {
     const path = `/networks/${network}/devices/${did}/batches?from=${start}&to=${end}&seq=${seq}`
     const page: { batches: NodeBatch[]; next: number | null } = await fetchNode(node, path)
+    if (!Array.isArray(page.batches) || !page.batches.every(isBatch)) throw new NotANodeError(node)
     batches.push(...page.batches)
     // A node that goes in circles is left.
     seq = page.next !== null && page.next > seq ? page.next : null
   }
   return batches
+}
+
+/** Whether it can be reckoned with, and printed. */
+function isBatch({ arrived, count, id, index, schema, seq, span, start }: NodeBatch): boolean {
+  const numbers = [arrived, count, index, schema, seq, span, start]
+  // Times up to the year 10,000.
+  const isTime = (time: number) => time < 253_402_300_800_000
+  return (
+    numbers.every((number) => Number.isSafeInteger(number) && number >= 0) &&
+    isTime(arrived) &&
+    isTime(start + span) &&
+    /^0x[0-9a-f]{64}$/.test(id)
+  )
 }
 
 /** The evidence of a claim, checked; null where the ledger has no entry of the device. */

@@ -75,10 +75,11 @@ export class NodeUnreachableError extends BaseError {
 
 export class NotANodeError extends BaseError {
   override readonly name = 'NotANodeError'
-  constructor(node: string, cause: unknown) {
-    super(`What answers at ${new URL(node).origin} is no stream node: its answer is not JSON.`, {
+  constructor(node: string, cause?: unknown) {
+    super(`What answers at ${new URL(node).origin} is no stream node of this version.`, {
       cause,
       kind: 'transport',
+      metaMessages: ['Its answer is not the JSON that was expected.'],
     })
   }
 }
