@@ -12,6 +12,7 @@ const cases = [
   ['wrong-carry:swap', 'carry', 'WrongDevice'],
   ['wrong-carry:unpaid', 'carry', 'NotCarried'],
   ['inflate-total', 'step', 'WrongEntry'],
+  ['inflate-total:node', 'reveal', 'WrongNodes'],
 ] as const
 
 test.each(cases)('%s', { timeout }, async (name, caughtBy, refusal) => {

@@ -1,4 +1,4 @@
-import { type Algorithm, concatBytes, keccak256 } from '@machinefi/core'
+import { type Algorithm, concatBytes, fromHex, keccak256 } from '@machinefi/core'
 import {
   buildLedger,
   type Entry,
@@ -6,6 +6,7 @@ import {
   finish,
   fold,
   type Ledger,
+  type LedgerNode,
   type Metric,
   reward,
   type State,
@@ -25,6 +26,8 @@ export type Story = {
   readonly depth: number
   /** Posted in the place of the ledger's sum. */
   readonly total?: bigint
+  /** More than there is below a node of the ledger. */
+  readonly surplus?: { readonly amount: bigint; readonly height: number; readonly index: number }
 }
 
 /** What it says of one member. */
@@ -98,9 +101,49 @@ export function retell(
   return { ...story, claims }
 }
 
-/** The ledger that the claims make. */
-export function toLedger({ claims, depth }: Pick<Story, 'claims' | 'depth'>): Ledger {
-  return buildLedger(claims.map(toEntry), { depth })
+/** The ledger that the claims make, with the surplus in it. */
+export function toLedger({ claims, depth, surplus }: Story): ToldLedger {
+  const entries = claims.map(toEntry)
+  const ledger = buildLedger(entries, { depth })
+  if (surplus === undefined) return ledger
+  const levels: LedgerNode[][] = []
+  for (let height = 0; height <= depth; height++) {
+    const below = levels[height - 1]
+    const level = Array.from({ length: 2 ** (depth - height) }, (_, index) =>
+      below ? join(below[2 * index]!, below[2 * index + 1]!) : ledger.node(height, index),
+    )
+    const node = level[surplus.index]
+    if (height === surplus.height && node)
+      level[surplus.index] = { ...node, sum: node.sum + surplus.amount }
+    levels.push(level)
+  }
+  const path = (height: number, index: number) =>
+    concatBytes(
+      ...levels.slice(height, depth).map((level, l) => encodeNode(level[(index >> l) ^ 1]!)),
+    )
+  const [root] = levels[depth]!
+  return {
+    root: root!.hash,
+    total: root!.sum,
+    nodeProof(height, index) {
+      const below = Math.min(5, height)
+      const nodes = levels[height - below]!.slice(index << below, (index + 1) << below)
+      return { nodes: concatBytes(...nodes.map(encodeNode)), siblings: path(height, index) }
+    },
+    proof: (slot) => ({ entry: entries[slot] ?? null, siblings: path(0, slot), slot }),
+  }
+}
+
+/** What a liar needs of a ledger. */
+export type ToldLedger = Pick<Ledger, 'nodeProof' | 'proof' | 'root' | 'total'>
+
+function join(left: LedgerNode, right: LedgerNode): LedgerNode {
+  const hash = keccak256(concatBytes(Uint8Array.of(1), encodeNode(left), encodeNode(right)))
+  return { hash, sum: left.sum + right.sum }
+}
+
+function encodeNode({ hash, sum }: LedgerNode): Uint8Array {
+  return concatBytes(hash, fromHex(`0x${sum.toString(16).padStart(32, '0')}`))
 }
 
 function toEntry(claim: ToldClaim | null): Entry | null {

@@ -2,7 +2,7 @@ import type { Answer, EntryEvidence, EpochEvidence, Point } from '@machinefi/con
 import { equalBytes, keccak256 } from '@machinefi/core'
 import { encodeState, type Ledger } from '@machinefi/proof'
 import { toLog } from './LogBook.js'
-import { type Story, toLedger, toTrace } from './Story.js'
+import { type Story, type ToldLedger, toLedger, toTrace } from './Story.js'
 
 /**
  * The answer to a challenge that comes nearest to what an honest operator would say, made of
@@ -13,7 +13,7 @@ export function answerFalsely(point: Point, source: answerFalsely.Source): Answe
   const { epoch, parent, story } = source
   const ledger = toLedger(story)
   const log = toLog(story.log)
-  const entryOf = (ledger: Ledger, slot: number): EntryEvidence => {
+  const entryOf = (ledger: ToldLedger, slot: number): EntryEvidence => {
     const { entry, siblings } = ledger.proof(slot)
     return { entry, siblings }
   }

@@ -105,6 +105,10 @@ const gallery = {
       title: 'posts a larger sum than its ledger adds up to',
       lie: lies.inflateTotal,
     },
+    node: {
+      title: 'hides the surplus inside, in a node above two slots that do not have it',
+      lie: lies.inflateNode,
+    },
   },
   'rewrite-log': {
     '': {

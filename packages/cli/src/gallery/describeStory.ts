@@ -30,9 +30,10 @@ export function describeStory(
         `${name} has earned ${format(told.cumulative)} so far; in truth ${format(real.cumulative)}`,
       )
   }
-  const sum = toLedger(story).total
-  if (story.total !== undefined && story.total !== sum)
-    lines.push(`all have earned ${format(story.total)}; its own ledger has ${format(sum)}`)
+  const sum = story.claims.reduce((sum, claim) => sum + (claim?.cumulative ?? 0n), 0n)
+  const total = story.total ?? toLedger(story).total
+  if (total !== sum)
+    lines.push(`all have earned ${format(total)}; its own entries add up to ${format(sum)}`)
   const [told, real] = [toLog(story.log), toLog(truth.log)]
   if (told.size !== real.size || !equalBytes(told.root(), real.root()))
     lines.push(

@@ -141,6 +141,12 @@ export const payUnpaid: Lie = (story, hand) =>
 /** `inflate-total`: the posted sum is more than the ledger adds up to. */
 export const inflateTotal: Lie = (story) => ({ ...story, total: sumOf(story) + loot })
 
+/** `inflate-total`, hidden inside: a node above two slots has more than both of them. */
+export const inflateNode: Lie = (story) => ({
+  ...story,
+  surplus: { amount: loot, height: 1, index: 1 },
+})
+
 /** `rewrite-log`: a batch that everyone saw in the log was never there. */
 export const rewriteToday: Lie = async (story, hand) => {
   const gone = story.claims[slots.ben]!.steps[1]!

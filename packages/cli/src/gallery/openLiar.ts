@@ -19,7 +19,7 @@ import {
 import { answerFalsely } from './answerFalsely.js'
 import { serveLog, toLog } from './LogBook.js'
 import { openProxy } from './openProxy.js'
-import { type Rules, type Story, type ToldClaim, toLedger } from './Story.js'
+import { type Rules, type Story, type ToldClaim, type ToldLedger, toLedger } from './Story.js'
 
 /**
  * An operator that lies: a real node takes batches in behind a proxy, and what the proxy says of one
@@ -217,7 +217,7 @@ type Told = {
   description: NodeLedger
   epoch: Epoch
   evidence: EpochEvidence
-  ledger: Ledger
+  ledger: ToldLedger
   parent: Ledger
   story: Story
 }

@@ -120,18 +120,15 @@ export async function playLie(
     findings: findings.map(({ text, why }) => ({ text, why })),
     gas: { challenger: gas },
     honestBond: { after: await readBond(scene, honest), before: before.honest },
-    kind: cheat.kind,
     operatorBond: { after: await readBond(scene, operator), before: before.operator },
     redeemed,
     slashed: true,
-    title: cheat.title,
-    variant: cheat.variant,
   }
 }
 
 export declare namespace playLie {
   type Options = { cheat: Cheat; onStep: (topic: string, text: string) => void }
-  type ReturnType = Omit<CheatReport, 'elapsedMs'>
+  type ReturnType = Omit<CheatReport, 'elapsedMs' | 'kind' | 'title' | 'variant'>
 }
 
 /** The auditor challenges, the operator answers what it can, time passes. Resolves to what became of the answers. */

@@ -32,7 +32,7 @@ import { readDays, redeemAll } from './takeOver.js'
  */
 export async function playSpam(
   scene: Scene,
-  { cheat, onStep }: playLie.Options,
+  { onStep }: playLie.Options,
 ): Promise<playLie.ReturnType> {
   const { client, fleet, network, node, url } = scene
   const window = network.firstWindow + 1
@@ -117,12 +117,9 @@ export async function playSpam(
     findings: [],
     gas: { challenger: gas },
     honestBond: { after: await readBond(scene, honest), before: before.honest },
-    kind: cheat.kind,
     operatorBond: { after: await readBond(scene, operator), before: before.operator },
     redeemed,
     slashed: false,
-    title: cheat.title,
-    variant: cheat.variant,
   }
 }
 

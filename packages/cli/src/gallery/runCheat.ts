@@ -20,8 +20,13 @@ export async function runCheat(options: runCheat.Options): Promise<CheatReport> 
   const scene = await openScene({ firstDay })
   try {
     const play = cheat.kind === 'spam' ? playSpam : playLie
-    const report = await play(scene, { cheat, onStep })
-    return { ...report, elapsedMs: Math.round(performance.now() - started) }
+    const { caughtBy, slashed, ...report } = await play(scene, { cheat, onStep })
+    const { kind, title, variant } = cheat
+    return {
+      ...{ kind, variant, title, caughtBy, slashed },
+      ...report,
+      elapsedMs: Math.round(performance.now() - started),
+    }
   } finally {
     await scene.close()
   }
