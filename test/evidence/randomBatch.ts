@@ -113,7 +113,11 @@ export function alterBatch(random: Random, { header, records }: Batch): Batch {
       return change({ schema: header.schema + random.of([-1, 1]) })
     default:
       return change({
-        start: Math.max(0, random.of([most, most - 1, most - 2 ** 33]) - header.span),
+        // On both sides of the bound of the last row's time.
+        start: Math.max(
+          0,
+          random.of([most, most - 1, most - 2 ** 33]) - header.span + random.below(2),
+        ),
       })
   }
 }
