@@ -66,14 +66,15 @@ contract TraceProofTest is Test {
             !this.verify(root, index, steps, proof, root) || (steps == 1 && proof.length == 0),
             "any numbers"
         );
+        // The last of the most steps there can be: a left child, below right ones only.
         bytes32[] memory longest = new bytes32[](32);
-        bytes32 hash = root;
-        for (uint256 i = 0; i < 32; i++) {
+        bytes32 hash = keccak256(bytes.concat(hex"01", root, bytes32(0)));
+        for (uint256 i = 1; i < 32; i++) {
             hash = keccak256(bytes.concat(hex"01", bytes32(0), hash));
         }
         uint32 most = type(uint32).max;
-        assertTrue(!this.verify(root, most - 1, most, longest, hash), "another path");
-        assertTrue(!this.verify(root, most, most, longest, hash), "2^32 - 1 steps");
+        assertTrue(this.verify(root, most - 1, most, longest, hash), "the last");
+        assertTrue(!this.verify(root, most, most, longest, hash), "behind the last");
         assertTrue(!this.verify(root, 0, most, new bytes32[](33), hash), "33 levels");
         assertTrue(!this.verify(root, 0, 0, new bytes32[](0), root), "no steps");
     }
