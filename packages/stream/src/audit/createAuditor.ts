@@ -175,7 +175,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       signal,
       store,
     })
-    await findEquivocators(node, copy)
+    if (report.problems.length === 0) await findEquivocators(node, copy)
     return report
   }
 
@@ -509,6 +509,14 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   async function act({ window }: { window?: number | undefined } = {}): Promise<Action[]> {
     if (!dryRun && !account) throw new AuditAccountMissingError()
     await chain.refresh()
+    const actions = await challenger.act(() => judgeAll(window))
+    actions.push(...(await suspend()))
+    for (const action of actions) if (action.kind !== 'waiting') onEvent({ type: 'acted', action })
+    return actions
+  }
+
+  /** Verdicts on all that can be challenged, or on one window. */
+  async function judgeAll(window: number | undefined): Promise<Judged[]> {
     const judged: Judged[] = []
     for (const epoch of chain.epochs()) {
       if (epoch.status !== 'pending' || (window ?? epoch.window) !== epoch.window) continue
@@ -519,10 +527,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     // What an operator signed convicts it also when all that it posted is final.
     for (const epoch of lastOfOperators())
       if (epoch.status === 'final') judged.push({ epoch, verdict: await judge(epoch, 'log') })
-    const actions = await challenger.act(judged)
-    actions.push(...(await suspend()))
-    for (const action of actions) if (action.kind !== 'waiting') onEvent({ type: 'acted', action })
-    return actions
+    return judged
   }
 
   /** The last epoch of every operator that stands. */

@@ -42,14 +42,13 @@ export function createChallenger(options: createChallenger.Options): Challenger 
   /** When an operator was first seen to keep something back, by epoch. */
   const withheldSince = new Map<Hex, number>()
 
-  async function act(verdicts: readonly Judged[]): Promise<Action[]> {
+  async function act(judge: () => Promise<readonly Judged[]>): Promise<Action[]> {
     const actions: Action[] = []
-    const note = (action: Omit<Action, 'sent'> & { sent?: boolean }) =>
-      void actions.push({ sent: !dryRun, ...action })
+    const note: Note = (action) => void actions.push({ sent: !dryRun, ...action })
     await readOwn()
     await settle(note)
     const slashed = new Set<Hex>()
-    for (const { epoch, verdict } of verdicts) {
+    for (const { epoch, verdict } of await judge()) {
       if (verdict.ok || slashed.has(epoch.operator)) continue
       if (await pursue(epoch, verdict.findings, note)) slashed.add(epoch.operator)
     }
@@ -424,8 +423,11 @@ export declare namespace createChallenger {
 }
 
 export type Challenger = {
-  /** Acts on verdicts, earliest window first; resolves to what was done, or is waited for. */
-  act(verdicts: readonly Judged[]): Promise<Action[]>
+  /**
+   * Settles what is open, then acts on the verdicts that `judge` comes to, earliest window first;
+   * resolves to what was done, or is waited for.
+   */
+  act(judge: () => Promise<readonly Judged[]>): Promise<Action[]>
 }
 
 export type Judged = { epoch: AuditedEpoch; verdict: Verdict }

@@ -28,13 +28,17 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
   let bulk = true
   const about = { network, operator: copy.operator, publicKey: logKey }
 
+  /** What a node refuses is noted; one that is overloaded, or not there, is left alone for this time. */
+  let away = false
   const doing = async (work: () => Promise<unknown>) => {
+    if (away) return
     try {
       await work()
     } catch (error) {
       if (!(error instanceof NodeRefusedError)) throw error
       signal?.throwIfAborted()
       report.problems.push(error.shortMessage)
+      away = error.status === undefined || error.status >= 500
     }
   }
 

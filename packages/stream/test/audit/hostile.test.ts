@@ -1,0 +1,257 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { fromHex, toHex } from '@machinefi/core'
+import { createLog, signCheckpoint } from '@machinefi/proof'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createNodeReader } from '../../src/audit/createNodeReader.js'
+import { openAuditStore } from '../../src/audit/openAuditStore.js'
+import { openLogCopy } from '../../src/audit/openLogCopy.js'
+import { type SyncReport, syncLog } from '../../src/audit/syncLog.js'
+import { createSigner } from '../createFakeChain.js'
+import { createTestNode, hourMs, type TestNode } from '../createTestNode.js'
+
+// Between the auditor and an honest node stands one that changes answers.
+
+type Tamper = (path: string, answer: Buffer, response: ServerResponse) => Buffer | undefined
+
+const cleanups: (() => Promise<unknown> | unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function open(options: { batches?: number; idleMs?: number } = {}) {
+  const { batches: count = 6 } = options
+  const t = await createTestNode()
+  cleanups.push(() => t[Symbol.asyncDispose]())
+  const url = await t.node.listen({ port: 0 })
+  const batches = []
+  for (let seq = 0; seq < count; seq++)
+    batches.push(await t.sign({ seq, start: t.chain.time + seq * 60 * 1000 * 4, steps: [60, 70] }))
+  t.moveTo(t.chain.time + 20 * hourMs)
+  for (const batch of batches) await t.ingest(batch)
+
+  const door: { tamper: Tamper | undefined } = { tamper: undefined }
+  const server = createServer((request, response) => {
+    fetch(url + request.url)
+      .then(async (answer) => {
+        const path = (request.url ?? '').replace(`/networks/${t.chain.network.id}`, '')
+        const body = Buffer.from(await answer.arrayBuffer())
+        const changed = door.tamper ? door.tamper(path, body, response) : body
+        if (changed === undefined) return
+        if (!response.headersSent) response.writeHead(answer.status)
+        response.end(changed)
+      })
+      .catch(() => response.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const directory = mkdtempSync(join(tmpdir(), 'audit-'))
+  cleanups.push(() => rmSync(directory, { force: true, recursive: true }))
+  const openCopy = () => {
+    const store = openAuditStore({ directory, identity: { network: t.chain.network.id } })
+    cleanups.push(() => store.close())
+    return { copy: openLogCopy(store, fromHex(t.chain.operator), 0), store }
+  }
+  let { copy, store } = openCopy()
+  const members = await t.chain.members(0, t.chain.block)
+  const reader = createNodeReader({
+    idleMs: options.idleMs ?? 2000,
+    network: t.chain.network.id,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  })
+  return {
+    t,
+    /** Changes answers from now on. */
+    tamper(next: Tamper | undefined) {
+      door.tamper = next
+    },
+    get copy() {
+      return copy
+    },
+    reopen() {
+      store.close()
+      ;({ copy, store } = openCopy())
+    },
+    sync: (): Promise<SyncReport> =>
+      syncLog({
+        copy,
+        keyOf: (device) => members.find((m) => toHex(m.device) === toHex(device))?.publicKey,
+        logKey: t.logSigner.publicKey,
+        network: t.id,
+        reader,
+        store,
+      }),
+  }
+}
+
+function signHead(t: TestNode, size: number, root: Uint8Array, network = t.id) {
+  const operator = fromHex(t.chain.operator)
+  return signCheckpoint({ network, operator, root, shard: 0, signer: t.logSigner, size, time: 0 })
+}
+
+const refusals: [string, Tamper][] = [
+  ['an answer cut off', (_, body) => body.subarray(0, -7)],
+  ['bytes that are nothing', (_, body) => Buffer.alloc(body.length, 0xff)],
+  ['more than was asked for', (_, body) => Buffer.concat([body, body, Buffer.alloc(100)])],
+  ['nothing', () => Buffer.alloc(0)],
+  ['ten megabytes', () => Buffer.alloc(10 * 2 ** 20)],
+  [
+    'a bomb',
+    (_, __, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' })
+      return gzipSync(Buffer.alloc(64 * 2 ** 20))
+    },
+  ],
+  [
+    'a redirection',
+    (_, __, response) => {
+      response.writeHead(302, { location: 'http://127.0.0.1:1/' })
+      return Buffer.alloc(0)
+    },
+  ],
+  [
+    'an endless answer',
+    (_, __, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+      }
+      response
+        .writeHead(200)
+        .on('drain', more)
+        .on('error', () => {})
+      more()
+      return undefined
+    },
+  ],
+  [
+    'a hang-up',
+    (_, __, response) => {
+      response.destroy()
+      return undefined
+    },
+  ],
+]
+
+describe.each(refusals)('behavior: %s', (_, tamper) => {
+  test.each(['/log/checkpoint', '/log/entries', '/log/batches', '/log/checkpoints', '/'])(
+    'for %s',
+    async (where) => {
+      const scene = await open()
+      const { heapUsed } = process.memoryUsage()
+      scene.tamper((path, body, response) =>
+        path.split('?')[0]!.startsWith(where) ? tamper(path, body, response) : body,
+      )
+      const report = await scene.sync()
+      expect(process.memoryUsage().heapUsed - heapUsed).toBeLessThan(40 * 2 ** 20)
+      expect(report.size).toBeLessThanOrEqual(6)
+      // An honest answer mends it, also after a restart.
+      scene.tamper(undefined)
+      scene.reopen()
+      await scene.sync()
+      await scene.sync()
+      expect(scene.copy.size).toBe(6)
+      expect(scene.copy.holes(6)).toEqual([])
+      for (let index = 0; index < 6; index++)
+        expect(scene.copy.batch(index)).toMatchObject({ signed: true })
+    },
+  )
+})
+
+test('behavior: a slow answer has an end', async () => {
+  const scene = await open({ idleMs: 100 })
+  scene.tamper((_, __, response) => {
+    response.writeHead(200).write('x')
+    return undefined
+  })
+  const from = performance.now()
+  const report = await scene.sync()
+  expect(performance.now() - from).toBeLessThan(5_000)
+  expect(report.problems).toEqual(['The node did not give /log/checkpoint: it is too slow.'])
+})
+
+test('behavior: other entries than the head was signed over', async () => {
+  const scene = await open()
+  scene.tamper((path, body) => {
+    if (path.startsWith('/log/entries')) body[40]! ^= 1
+    return body
+  })
+  const report = await scene.sync()
+  expect(report).toMatchObject({ batches: 0, contradiction: false, size: 0 })
+  expect(report.problems).toEqual([
+    'The entries that the node shows do not lead to the head it signed.',
+  ])
+})
+
+test('behavior: a batch with another signature is kept as one that was not signed', async () => {
+  const scene = await open()
+  scene.tamper((path, body) => {
+    // The last byte of a signature is the one before the head of the records.
+    if (path.startsWith('/log/batches')) {
+      const at = body.indexOf(Buffer.of(0x58, 0x40))
+      body[at + 10]! ^= 1
+    }
+    return body
+  })
+  await scene.sync()
+  expect(scene.copy.batch(0)).toMatchObject({ signed: false })
+  expect(scene.copy.batch(1)).toMatchObject({ signed: true })
+})
+
+test('behavior: heads of others count for nothing, those of its own against it', async () => {
+  const scene = await open()
+  await scene.sync()
+  const { t } = scene
+  const root = new Uint8Array(32).fill(9)
+  const forged = await Promise.all([
+    signHead(t, 5, root, new Uint8Array(32)),
+    signCheckpoint({
+      network: t.id,
+      operator: fromHex(t.chain.operator),
+      root,
+      shard: 0,
+      signer: createSigner(),
+      size: 5,
+      time: 0,
+    }),
+  ])
+  scene.tamper((path, body) =>
+    path.startsWith('/log/checkpoints') ? Buffer.concat([...forged, body]) : body,
+  )
+  expect(await scene.sync()).toMatchObject({ contradiction: false, problems: [] })
+  const own = await signHead(t, 5, root)
+  scene.tamper((path, body) =>
+    path.startsWith('/log/checkpoints') ? Buffer.concat([own, body]) : body,
+  )
+  expect(await scene.sync()).toMatchObject({ contradiction: true, size: 6 })
+})
+
+test('behavior: a head over more entries than anyone keeps', async () => {
+  const scene = await open()
+  await scene.sync()
+  const head = await signHead(scene.t, 2 ** 40, createLog().root())
+  let asked = 0
+  scene.tamper((path, body) => {
+    if (path.startsWith('/log/entries')) asked++
+    return path === '/log/checkpoint' ? Buffer.from(head) : body
+  })
+  const report = await scene.sync()
+  expect([report.size, asked]).toEqual([6, 0])
+  expect(report.problems[0]).toContain('more than an auditor keeps')
+})
+
+test('behavior: a node without the sequence of batches gives them one by one', async () => {
+  const scene = await open({ batches: 40 })
+  scene.tamper((path, body, response) => {
+    if (!path.startsWith('/log/batches?')) return body
+    response.writeHead(404)
+    return Buffer.alloc(0)
+  })
+  expect(await scene.sync()).toMatchObject({ batches: 40, problems: [], size: 40 })
+})
