@@ -176,7 +176,7 @@ contract LedgerEvidenceTest is Test {
         uint128 total
     ) public view {
         // The empty ledger's root is 0.
-        vm.assume(root != 0);
+        if (root == 0) return;
         assertTrue(!this.verifyEntry(entry, slot, depth, root, total), "entry");
         assertTrue(!this.verifyNodes(nodes, height, slot, nodes, depth, root, total), "nodes");
     }
