@@ -8,6 +8,8 @@ export type Verdict = {
   ok: boolean
   /** How many claims were. */
   claims: number
+  /** Whether all that they follow from was at hand: if not, what is wrong may be that. */
+  complete: boolean
   /** What is wrong, or could not be seen: what is best to act on first. */
   findings: Finding[]
 }

@@ -98,6 +98,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   let nextMember = 0
   /** What was said of an epoch last. */
   const said = new Map<Hex, string>()
+  const told = new Set<string>()
   const judgedLast = new Map<Hex, { at: number; block: number; verdict: Verdict }>()
 
   function addSchema(schema: Schema) {
@@ -143,6 +144,9 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     await chain.refresh()
     const reports: SyncReport[] = []
     for (const node of nodes) reports.push(await syncNode(node))
+    // Nothing that is not final yet builds on what is before the last final window.
+    const final = chain.epochs().findLast(({ status }) => status === 'final')
+    if (final) store.dropLedgers(final.window)
     return reports
   }
 
@@ -150,6 +154,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     const failed = (problem: string): SyncReport => ({
       batches: 0,
       contradiction: false,
+      foreign: false,
       problems: [problem],
       size: 0,
     })
@@ -175,6 +180,8 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       signal,
       store,
     })
+    // Perhaps somebody else runs it now.
+    if (report.foreign) node.operator = undefined
     if (report.problems.length === 0) await findEquivocators(node, copy)
     return report
   }
@@ -254,13 +261,13 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   /** The entries of a posted ledger, if they can be computed, or somebody shows them. */
   async function ledgerOf(epoch: AuditedEpoch): Promise<readonly (Entry | null)[] | undefined> {
     const kept = store.ledger(epoch.window, epoch.ledgerRoot)
-    if (kept) return decodeEntries(kept.entries)
+    if (kept?.entries) return decodeEntries(kept.entries)
     // What is final is as good as right: nobody can do anything about it.
     const shown = epoch.status === 'final' ? await showLedger(epoch) : undefined
     if (shown) return shown
     await checkEpoch(epoch)
-    const computed = store.ledger(epoch.window, epoch.ledgerRoot)
-    return computed ? decodeEntries(computed.entries) : showLedger(epoch)
+    const computed = store.ledger(epoch.window, epoch.ledgerRoot)?.entries
+    return computed ? decodeEntries(computed) : showLedger(epoch)
   }
 
   /** Entries with the posted root and total, if a node shows them. */
@@ -279,9 +286,10 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       })
       signal?.throwIfAborted()
       if (!answer.ok) continue
-      if (!store.ledger(window, epoch.ledgerRoot))
+      const kept = store.ledger(window, epoch.ledgerRoot)
+      if (!kept?.entries)
         store.putLedger(window, epoch.ledgerRoot, {
-          claims: undefined,
+          claims: kept?.claims,
           entries: encodeEntries(answer.entries),
         })
       return answer.entries
@@ -369,9 +377,9 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       signal,
       store,
     })
-    const conclude = (claims: number, findings: readonly Finding[]): Verdict => {
+    const conclude = (claims: number, findings: readonly Finding[], complete = true): Verdict => {
       const all = sortFindings([...log.findings, ...findings])
-      return { window, attempt, ok: all.length === 0, claims, findings: all }
+      return { window, attempt, ok: all.length === 0, claims, complete, findings: all }
     }
 
     const kept = store.ledger(window, ledgerRoot)
@@ -420,7 +428,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
             text: `The operator does not show the log that it posted for window ${window}.`,
             why: 'withheld-data',
           } as const)
-      return conclude(0, [...findings, why])
+      return conclude(0, [...findings, why], false)
     }
 
     for (let round = 0; ; round++) {
@@ -465,7 +473,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         shown,
         signal,
       })
-      return conclude(claims, findings)
+      return conclude(claims, findings, complete && mine.incomplete.size === 0)
     }
   }
 
@@ -511,7 +519,13 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     await chain.refresh()
     const actions = await challenger.act(() => judgeAll(window))
     actions.push(...(await suspend()))
-    for (const action of actions) if (action.kind !== 'waiting') onEvent({ type: 'acted', action })
+    for (const action of actions) {
+      // What is left, or cannot be done, is told once.
+      const key = `${action.kind} ${action.text}`
+      if (action.kind === 'waiting' || (!action.sent && told.has(key))) continue
+      told.add(key)
+      onEvent({ type: 'acted', action })
+    }
     return actions
   }
 

@@ -50,7 +50,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     const slashed = new Set<Hex>()
     for (const { epoch, verdict } of await judge()) {
       if (verdict.ok || slashed.has(epoch.operator)) continue
-      if (await pursue(epoch, verdict.findings, note)) slashed.add(epoch.operator)
+      if (await pursue(epoch, verdict, note)) slashed.add(epoch.operator)
     }
     if (slashed.size > 0) await settle(note)
     await collect(note)
@@ -147,7 +147,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
   /** Acts on what is wrong with one epoch. @returns whether its operator was slashed. */
   async function pursue(
     epoch: AuditedEpoch,
-    findings: readonly Finding[],
+    { complete, findings }: Verdict,
     note: Note,
   ): Promise<boolean> {
     const { attempt, window } = epoch
@@ -203,7 +203,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     // What may be answered is asked for one after the other, as each answer shows where to go on.
     const guesses = usable.filter((finding) => !finding.certain)
     if (guesses.length === 0 || open.length > 0) return false
-    if (guesses.every(({ why }) => why === 'withheld-data')) {
+    if (!complete) {
       const since = withheldSince.get(epoch.epochHash) ?? clock()
       withheldSince.set(epoch.epochHash, since)
       if (clock() - since < patienceMs && !isUrgent(epoch)) {

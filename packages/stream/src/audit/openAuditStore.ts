@@ -216,8 +216,14 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
          WHERE excluded.verified > verified OR (excluded.verified = verified AND excluded.time < time)`,
       )
       transaction(db, () => {
+        const [kept] = db
+          .prepare('SELECT count(*) FROM checkpoints WHERE log = ? AND odd = 1')
+          .raw()
+          .get([log]) as [number]
+        let room = maxOdd - kept
         for (const { bytes, odd, root, size, time, verified } of checkpoints)
-          put.run([log, size, root, time, Number(verified), Number(odd), bytes])
+          if (!odd || room-- > 0)
+            put.run([log, size, root, time, Number(verified), Number(odd), bytes])
       })
     },
     checkpointUpTo: (log, size) =>
@@ -243,16 +249,18 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
       const row = db
         .prepare('SELECT entries, claims FROM ledgers WHERE window = ? AND root = ?')
         .raw()
-        .get([window, root]) as [Uint8Array, number | null] | undefined
-      return row && { claims: row[1] ?? undefined, entries: row[0] }
+        .get([window, root]) as [Uint8Array | null, number | null] | undefined
+      return row && { claims: row[1] ?? undefined, entries: row[0] ?? undefined }
     },
     putLedger(window, root, { claims, entries }) {
       db.prepare('INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?, ?)').run([
-        ...[window, root, claims ?? null, entries],
+        ...[window, root, claims ?? null, entries ?? null],
       ])
     },
     dropLedgers(before) {
-      db.prepare('DELETE FROM ledgers WHERE window < ?').run([before])
+      db.prepare('UPDATE ledgers SET entries = NULL WHERE window < ? AND entries IS NOT NULL').run([
+        before,
+      ])
     },
 
     putChallenge({ id, ...challenge }) {
@@ -331,7 +339,7 @@ export type AuditStore = {
   /** What is known of a ledger with a root. */
   ledger(window: number, root: Uint8Array): KeptLedger | undefined
   putLedger(window: number, root: Uint8Array, ledger: KeptLedger): void
-  /** Forgets the ledgers of earlier windows. */
+  /** Forgets the entries of earlier windows, not that they were computed. */
   dropLedgers(before: number): void
 
   putChallenge(challenge: KeptChallenge): void
@@ -390,8 +398,8 @@ export type KeptCheckpoint = {
 export type KeptLedger = {
   /** How many of its claims were computed again; undefined if it was only shown, and has the root. */
   claims: number | undefined
-  /** By slot, as `encodeEntries` writes them. */
-  entries: Uint8Array
+  /** By slot, as `encodeEntries` writes them; undefined once they were dropped. */
+  entries: Uint8Array | undefined
 }
 
 /** A challenge that this auditor opened, or is about to. */
@@ -409,6 +417,8 @@ export type KeptChallenge = {
 
 type CheckpointRow = [number, Uint8Array, number, number, number, Uint8Array]
 
+/** Heads of a log that contradict its copy: two of them are fraud, and no more is paid for more. */
+const maxOdd = 256
 /** Keys are log × span + index, so that one integer orders everything. */
 const span = 2 ** 40
 
@@ -435,7 +445,7 @@ const tables = `
     PRIMARY KEY (log, size, root)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS ledgers (
-    window INTEGER NOT NULL, root BLOB NOT NULL, claims INTEGER, entries BLOB NOT NULL,
+    window INTEGER NOT NULL, root BLOB NOT NULL, claims INTEGER, entries BLOB,
     PRIMARY KEY (window, root)
   ) STRICT;
   CREATE TABLE IF NOT EXISTS challenges (id TEXT PRIMARY KEY, challenge TEXT NOT NULL) STRICT;

@@ -24,7 +24,9 @@ import type { LogCopy } from './openLogCopy.js'
  */
 export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
   const { copy, keyOf, logKey, network, onProgress, reader, signal, store } = options
-  const report: SyncReport = { batches: 0, contradiction: false, problems: [], size: copy.size }
+  const report: SyncReport = {
+    ...{ batches: 0, contradiction: false, foreign: false, problems: [], size: copy.size },
+  }
   let bulk = true
   const about = { network, operator: copy.operator, publicKey: logKey }
 
@@ -70,8 +72,10 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
       throw error
     }
     const head = await verifyHead(bytes)
-    if (!head) report.problems.push('The head that the node shows is not one of this log.')
-    return head
+    if (head) return head
+    report.foreign = true
+    report.problems.push('The head that the node shows is not one of this log.')
+    return undefined
   }
 
   async function verifyHead(bytes: Uint8Array): Promise<KeptCheckpoint | undefined> {
@@ -109,6 +113,8 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
 
   /** Every head from a size on, in pages. */
   async function readCheckpoints() {
+    // A few that contradict the copy are enough, whatever an operator signs.
+    let odd = 0
     for (let from = options.headsFrom ?? 1; ; ) {
       const path = `/log/checkpoints?from=${from}&limit=${pageHeads}`
       const page = await reader.read(path, { maxBytes: pageHeads * maxCheckpointBytes, signal })
@@ -127,13 +133,15 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
         last = Math.max(last, size)
         // What agrees with the copy proves nothing against anyone, and is verified if it is needed.
         if (agrees(head)) kept.push({ bytes, odd: false, root, size, time, verified: false })
-        else {
-          const odd = await verifyHead(bytes)
-          if (odd) kept.push(odd)
+        else if (odd < maxOdd) {
+          const other = await verifyHead(bytes)
+          if (!other) continue
+          kept.push(other)
+          odd++
         }
       }
       keep(kept)
-      if (parts.length < pageHeads || last < from) return
+      if (parts.length < pageHeads || last < from || odd >= maxOdd) return
       from = last + 1
       await setImmediate()
       signal?.throwIfAborted()
@@ -300,6 +308,8 @@ export type SyncReport = {
   batches: number
   /** Whether the node showed a signed head that is not on the way of the copy. */
   contradiction: boolean
+  /** Whether what it showed is no head of this log. */
+  foreign: boolean
   /** What it did not do. */
   problems: string[]
   /** Entries of the copy. */
@@ -350,5 +360,7 @@ const maxPageBytes = 4 * 2 ** 20 + maxBatchBytes
 const maxIdBytes = 32 * 32_768
 const maxCheckpointBytes = 1024
 const pageHeads = 1000
+/** Heads that contradict the copy, or go beyond it, in one go. */
+const maxOdd = 16
 /** Of one log: its tree is in memory, 100 bytes an entry. */
 export const maxEntries = 2 ** 24

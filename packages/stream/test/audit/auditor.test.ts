@@ -48,6 +48,7 @@ test('default: an honest operator', { timeout }, async () => {
     expect(await auditor.check(t.windowOf(day))).toEqual({
       attempt: 1,
       claims: 4,
+      complete: true,
       findings: [],
       ok: true,
       window: t.windowOf(day),

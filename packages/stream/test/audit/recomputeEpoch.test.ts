@@ -47,7 +47,9 @@ test('default: what an honest node posts', async () => {
     reader: createNodeReader({ network: t.chain.network.id, url }),
     store,
   })
-  expect(report).toEqual({ batches: 12, contradiction: false, problems: [], size: 12 })
+  expect(report).toEqual({
+    ...{ batches: 12, contradiction: false, foreign: false, problems: [], size: 12 },
+  })
   const window = posted!.window
   const epoch = await recomputeEpoch({
     config: await t.chain.config(window),
