@@ -29,8 +29,9 @@ const settings = {
     },
   },
 }
-/** EIP-170. */
+/** EIP-170, EIP-3860. */
 const maxRuntimeBytes = 24_576
+const maxInitcodeBytes = 49_152
 
 function readSource(name) {
   return name.startsWith('@')
@@ -76,6 +77,9 @@ export function compile(names) {
     const size = evm.deployedBytecode.object.length / 2
     if (size > maxRuntimeBytes)
       throw new Error(`${name} has ${size} bytes, over ${maxRuntimeBytes}`)
+    const initSize = evm.bytecode.object.length / 2
+    if (initSize > maxInitcodeBytes)
+      throw new Error(`${name} is created from ${initSize} bytes, over ${maxInitcodeBytes}`)
     contracts.push({ name, source, abi, bytecode: evm.bytecode.object, size })
   }
   return contracts.sort((a, b) => (a.name < b.name ? -1 : 1))

@@ -23,12 +23,13 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     using SafeCast for uint256;
 
     /// @dev Where the chain of epochs stands, in one word. Windows below `nextFinal` are final, those
-    /// from there to below `nextWindow` are pending.
+    /// from there to below `nextWindow` are pending; from `versionFrom` on the latest rules apply.
     struct State {
         uint32 nextWindow;
         uint32 nextFinal;
         uint128 finalTotal;
-        uint64 withdrawalDelay;
+        uint32 withdrawalDelay;
+        uint32 versionFrom;
     }
 
     /// @dev What neighbours of one owner are to be paid with one mint.
@@ -68,9 +69,9 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     mapping(uint32 window => Epoch) private _epochs;
     mapping(address account => Operator) private _operators;
     address[] private _operatorAt;
-    mapping(uint256 number => Version) private _versions;
-    /// @dev First window of a version => its number, from 1.
-    Checkpoints.Trace224 private _versionFrom;
+    mapping(uint256 fromWindow => Version) private _versions;
+    /// @dev The first windows of all versions, each as key and value.
+    Checkpoints.Trace224 private _versionFroms;
 
     modifier onlyDisputes() {
         if (msg.sender != disputes) revert NotDisputes(msg.sender);
@@ -105,14 +106,14 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     /// @inheritdoc ISettlement
     function setConfig(Config calldata config) external {
         // The first is set by the factory in the transaction that creates the network.
-        uint224 number = _versionFrom.latest() + 1;
-        if (number > 1) _checkOwner();
+        if (_state.versionFrom != 0) _checkOwner();
         _configRules.check(config);
         bytes32 configHash = keccak256(abi.encode(config));
         uint32 fromWindow = (block.timestamp / windowSeconds + 1).toUint32();
         // A second version for one window takes the place of the first.
-        _versionFrom.push(fromWindow, number);
-        _versions[number] = Version({
+        _versionFroms.push(fromWindow, fromWindow);
+        _state.versionFrom = fromWindow;
+        _versions[fromWindow] = Version({
             configHash: configHash,
             operator: config.operator,
             grace: config.grace,
@@ -127,7 +128,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         emit ConfigSet(fromWindow, configHash, config);
 
         // A receipt lives as long as the rows it promises.
-        uint64 delay = uint64(config.challengeWindow) + config.responseTime + config.retention;
+        uint32 delay = config.challengeWindow + config.responseTime + config.retention;
         if (delay > _state.withdrawalDelay) _state.withdrawalDelay = delay;
         if (config.operator != address(0) && !_operators[config.operator].listed) {
             _listOperator(config.operator, true);
@@ -341,9 +342,9 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         if (logs.length > MOST_LOGS) revert TooManyLogs(logs.length, MOST_LOGS);
         uint256 next = 0;
         for (uint256 i = 0; i < logs.length; i++) {
-            uint32 shard = logs[i].shard;
-            if (shard < next) revert LogsOutOfOrder(shard);
-            next = uint256(shard) + 1;
+            uint256 shard = logs[i].shard;
+            if (shard < next) revert LogsOutOfOrder(uint32(shard));
+            next = shard + 1;
         }
     }
 
@@ -579,6 +580,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     }
 
     function _versionOf(uint32 window) private view returns (Version storage) {
-        return _versions[_versionFrom.upperLookupRecent(window)];
+        uint32 latest = _state.versionFrom;
+        return _versions[window < latest ? _versionFroms.upperLookupRecent(window) : latest];
     }
 }

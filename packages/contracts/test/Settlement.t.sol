@@ -101,17 +101,17 @@ contract SettlementRulesTest is Scene {
 
     function test_error_InvalidMaxRowsBytes() public {
         ISettlement.Config memory changed = config();
-        uint32[2] memory wrong = [uint32(0), 32 * 1024 + 1];
+        uint32[2] memory wrong = [uint32(0), 16 * 1024 + 1];
         for (uint256 i = 0; i < 2; i++) {
             changed.maxRowsBytes = wrong[i];
             _expectConfigError(
                 changed,
                 abi.encodeWithSelector(
-                    ISettlement.InvalidMaxRowsBytes.selector, wrong[i], 32 * 1024
+                    ISettlement.InvalidMaxRowsBytes.selector, wrong[i], 16 * 1024
                 )
             );
         }
-        changed.maxRowsBytes = 32 * 1024;
+        changed.maxRowsBytes = 16 * 1024;
         settlement.setConfig(changed);
     }
 
