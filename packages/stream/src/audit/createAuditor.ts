@@ -6,10 +6,30 @@ import {
   type Network,
   proveFraud,
 } from '@machinefi/contracts'
-import { BaseError, equalBytes, fromHex, type Hex, parseAddress, toHex } from '@machinefi/core'
-import { type Entry, type LogHead, toSigned } from '@machinefi/proof'
+import {
+  BaseError,
+  concatBytes,
+  equalBytes,
+  fromHex,
+  type Hex,
+  parseAddress,
+  toHex,
+} from '@machinefi/core'
+import {
+  type DecodedCheckpoint,
+  type DecodedReceipt,
+  decodeCheckpoint,
+  decodeReceipt,
+  type Entry,
+  type LogHead,
+  MalformedCheckpointError,
+  toSigned,
+  verifyCheckpoint,
+  verifyReceipt,
+} from '@machinefi/proof'
 import {
   assertSchema,
+  batchId,
   decodeBatch,
   encodeBatch,
   type Schema,
@@ -141,6 +161,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   }
 
   async function sync(): Promise<SyncReport[]> {
+    judgedLast.clear()
     await chain.refresh()
     const reports: SyncReport[] = []
     for (const node of nodes) reports.push(await syncNode(node))
@@ -514,6 +535,35 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return learnt
   }
 
+  /** Keeps a head that somebody else saw: a checkpoint, or a receipt with the batch that it is for. */
+  async function keep(bytes: Uint8Array, { batch }: { batch?: Uint8Array } = {}): Promise<boolean> {
+    await chain.refresh()
+    let given: DecodedCheckpoint | DecodedReceipt
+    try {
+      given = batch === undefined ? decodeCheckpoint(bytes) : decodeReceipt(bytes)
+    } catch (error) {
+      if (error instanceof MalformedCheckpointError) return false
+      throw error
+    }
+    const { protected: header, shard, signature } = given
+    const operator = toHex(given.operator)
+    const publicKey = await chain.logKeyOf(operator)
+    if (!publicKey) return false
+    const about = { network: id, operator: given.operator, publicKey }
+    const verdict =
+      batch === undefined
+        ? await verifyCheckpoint(bytes, about)
+        : await verifyReceipt(bytes, { ...about, id: batchId(decodeBatch(batch), id) })
+    if (!verdict.ok) return false
+    const { root, size, time } = verdict.checkpoint
+    const copy = copyOf(operator, shard)
+    const odd = size > copy.size || !equalBytes(copy.log.root(size), root)
+    const head = encodeCheckpoint({ protected: header, root, signature })
+    store.putCheckpoints(copy.number, [{ bytes: head, odd, root, size, time, verified: true }])
+    judgedLast.clear()
+    return true
+  }
+
   async function act({ window }: { window?: number | undefined } = {}): Promise<Action[]> {
     if (!dryRun && !account) throw new AuditAccountMissingError()
     await chain.refresh()
@@ -608,6 +658,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     recompute,
     check,
     act,
+    keep,
     windows,
     async run({ everyMs = 5000, signal: stop } = {}) {
       const signals = [stop, options.signal].filter((each) => each !== undefined)
@@ -680,6 +731,13 @@ export type Auditor = {
   recompute(window: number, options?: Auditor.RecomputeOptions): Promise<RecomputedEpoch>
   /** Checks the epoch that stands for a window. @throws {NotPostedError} */
   check(window: number): Promise<Verdict>
+  /**
+   * Keeps a head that somebody else saw, which may be more than this auditor was shown.
+   *
+   * @param head a checkpoint; or a receipt, with the batch that it is for.
+   * @returns whether an operator of the network signed it.
+   */
+  keep(head: Uint8Array, options?: { batch?: Uint8Array }): Promise<boolean>
   /** Windows that were posted and not found right yet; without final ones whose rows have expired. */
   windows(): Promise<number[]>
   /**
@@ -745,6 +803,21 @@ const maxEquivocations = 64
 const devicesAtOnce = 16
 /** Slots whose batches are asked for once more. */
 const maxDoubtful = 64
+
+/** A checkpoint from its parts (docs/protocol/log.md): a receipt has them all but the root. */
+function encodeCheckpoint(parts: Pick<DecodedCheckpoint, 'protected' | 'root' | 'signature'>) {
+  const { protected: header, root, signature } = parts
+  const head =
+    header.length < 256 ? [0x58, header.length] : [0x59, header.length >> 8, header.length & 0xff]
+  return concatBytes(
+    Uint8Array.of(0xd2, 0x84, ...head),
+    header,
+    Uint8Array.of(0xa0, 0x58, 32),
+    root,
+    Uint8Array.of(0x58, 64),
+    signature,
+  )
+}
 
 function assertIsSchema(value: unknown): Schema {
   assertSchema(value as Schema)

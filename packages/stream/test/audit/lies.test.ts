@@ -307,6 +307,38 @@ test('truncation: a log that ends before what was signed', { timeout }, async ()
   await expectSlashed(t, posted.epoch, actions)
 })
 
+test('truncation: told by a receipt alone', { timeout }, async () => {
+  await using t = await openScene()
+  await t.playDay(0)
+  const batch = await t.sign({ device: 2, hour: 20, seq: 3 })
+  await t.setTime(t.now + 5 * 3_600_000)
+  const [outcome] = await t.node.ingest(t.network.id, [batch.bytes])
+  if (!outcome?.ok) throw new Error('refused')
+  await t.endDay(0)
+  const helper = await t.audit({ client: t.connect(4) })
+  await helper.sync()
+  const truth = await helper.recompute(t.windowOf(0), { logs: [{ shard: 0, size: 12 }] })
+  const posted = await t.post(truth)
+  // This one is shown the log that was posted, and nothing after it.
+  t.door = async (path, response) => {
+    if (path !== '/log/checkpoint' && !path.startsWith('/log/checkpoints')) return false
+    const base = `${t.url}/networks/${t.network.id}/log/checkpoint?size=12`
+    response.end(Buffer.from(await (await fetch(base)).arrayBuffer()))
+    return true
+  }
+  const auditor = await t.audit()
+  await auditor.sync()
+  expect(await auditor.check(t.windowOf(0))).toMatchObject({ claims: 4, ok: true })
+  expect(await auditor.keep(outcome.receipt)).toBe(false)
+  expect(
+    await auditor.keep(outcome.receipt, { batch: posted.source.claim(0)!.batches[0]!.batch.bytes }),
+  ).toBe(false)
+  expect(await auditor.keep(outcome.receipt, { batch: batch.bytes })).toBe(true)
+  const actions = await auditor.act()
+  expect(kinds(actions)).toEqual(['proven', 'withdrawn'])
+  await expectSlashed(t, posted.epoch, actions)
+})
+
 test.each(['shown', 'hidden'])('consistency: a log rewritten, %s', { timeout }, async (how) => {
   await using t = await openScene()
   const { auditor, truth } = await openDay(t)
