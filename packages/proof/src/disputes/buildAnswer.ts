@@ -184,8 +184,9 @@ function answerOmission(point: Extract<Point, { kind: 'omission' }>, source: Ans
   const slot = ledger.slotOf(point.device)
   if (slot === null) throw new UnanswerableError(point, 'slot')
   const entry = entryAt(ledger, slot)
-  if (entry.entry!.steps === 0) throw new UnanswerableError(point, 'omitted')
-  const { batches, trace } = readTrace(point, slot, entry.entry!, source)
+  if (entry.entry === null) throw new UnanswerableError(point, 'slot')
+  if (entry.entry.steps === 0) throw new UnanswerableError(point, 'omitted')
+  const { batches, trace } = readTrace(point, slot, entry.entry, source)
   const step = batches.findIndex(({ batch }) => batch.header.seq === point.seq)
   const found = batches[step]
   if (found === undefined) throw new UnanswerableError(point, 'omitted')

@@ -34,7 +34,9 @@ export async function toAnswer(options: toAnswer.Options): Promise<Answer> {
       : epochs.withHash(state.number, window - 1, epoch.parentHash)
   if (parent === undefined)
     throw new NoAnswerError(`The ledger of window ${window - 1} is not in the store.`)
-  const ledger = settler.ledgerOf(open, epoch)
+  // A device can stand in another's slot where a parent had nonsense; the contract asks for its own.
+  const slotOf = (device: Uint8Array) => state.members.get(device)?.slot ?? null
+  const ledger = { ...settler.ledgerOf(open, epoch), slotOf }
 
   const source: AnswerSource = {
     epoch: {

@@ -11,7 +11,8 @@ import type { Claim } from './openEpochStore.js'
  * and a few numbers for every other batch; the event loop has its turn now and
  * then.
  *
- * @returns one claim per slot; null where the slot is still empty.
+ * @returns one claim per slot, of every member and of what the window before has beyond them; null
+ * where the slot is still empty.
  */
 export async function buildClaims(options: buildClaims.Options): Promise<(Claim | null)[]> {
   const { config, members, previous, schema, window } = options
@@ -19,22 +20,33 @@ export async function buildClaims(options: buildClaims.Options): Promise<(Claim 
   const claims: (Claim | null)[] = []
   let breath = performance.now()
   for (const member of members) {
+    carryTo(member.slot)
     const before = previous[member.slot] ?? null
-    while (claims.length < member.slot) claims.push(null)
-    claims.push(buildClaim(member, before))
+    claims.push(isPaid(member, window) ? buildClaim(member, before) : carry(before))
     if (performance.now() - breath > maxHoldMs) {
       await setImmediate()
       breath = performance.now()
     }
   }
+  carryTo(previous.length)
   return claims
 
-  function buildClaim(member: StoredMember, before: Claim | null): Claim | null {
+  /** What the window before says of slots without a member goes on, as in those of members that are not paid. */
+  function carryTo(slot: number) {
+    while (claims.length < slot) claims.push(carry(previous[claims.length] ?? null))
+  }
+
+  /**
+   * A slot is empty until its member's first paid window and never again. Whatever is in it stays,
+   * the member's or not: the contract asks for no more (`EvidenceVerifier.checkCarry`), and for no less.
+   */
+  function carry(before: Claim | null): Claim | null {
+    return before && { ...before, ...emptyClaim }
+  }
+
+  function buildClaim(member: StoredMember, before: Claim | null): Claim {
     const { device, slot } = member
     const cumulative = before?.cumulative ?? 0n
-    if (!isPaid(member, window))
-      // A slot is empty until its member's first paid window and never again.
-      return before && { ...emptyClaim, cumulative, device, slot }
     const trace = buildTrace({
       batches: readTrace({
         ...options,

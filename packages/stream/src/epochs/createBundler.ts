@@ -93,7 +93,10 @@ export function createBundler(options: createBundler.Options): Bundler {
     },
     async *epoch(open, epoch) {
       const { state, windowOf } = open
-      const claims = epochs.claims(state.number, epoch)
+      // Nothing can be proven of an entry that is not of the member of its slot.
+      const claims = epochs
+        .claims(state.number, epoch)
+        .filter(({ device, slot }) => state.members.get(device)?.slot === slot)
       const window = windowOf(epoch.window)
       const { schema, size } = epoch
       const { number: network } = state

@@ -80,8 +80,9 @@ export function createParentFinder(options: createParentFinder.Options): ParentF
     await open.refresh()
     try {
       const size = await cut(open, window)
-      // Whoever joined after the posting has no slot in it.
-      const claims = (await compute(open, { parent, size, window })).slice(0, posted.memberCount)
+      const claims = await compute(open, { parent, size, window })
+      // Whoever joined after the posting has no slot in it; none of them is paid.
+      while (claims.length > posted.memberCount && claims.at(-1) === null) claims.pop()
       if (isLedgerOf(posted, claims.map(toEntry))) return await keep(open, posted, claims)
     } catch (error) {
       // The rows have expired.
@@ -109,14 +110,10 @@ export function createParentFinder(options: createParentFinder.Options): ParentF
       const answer = await fetchLedger({ network: network.id, peer, posted })
       report(peer, answer.ok ? undefined : answer.error)
       if (!answer.ok) continue
-      const claims = await toClaims(open, posted, answer.entries)
-      // Nobody can defend a ledger that goes on from entries of others than the members.
-      if (!claims)
-        return {
-          ok: false,
-          problem: `The ledger of window ${window} has an entry that is not of the member of its slot: it must be challenged before anyone can go on from it.`,
-        }
-      return { ok: true, epoch: await keep(open, posted, claims) }
+      return {
+        ok: true,
+        epoch: await keep(open, posted, await toClaims(open, posted, answer.entries)),
+      }
     }
     asked.add(epochHash)
     return { ok: false, problem }
@@ -128,24 +125,23 @@ export function createParentFinder(options: createParentFinder.Options): ParentF
     return posted?.epochHash === epochHash ? posted : undefined
   }
 
-  /** Entries as claims; undefined if one is not of the member with its slot. */
+  /** Entries as claims. One that is not of the member with its slot is nobody's day, and goes on as it is. */
   async function toClaims(
     open: OpenNetwork,
     posted: PostedEpoch,
     entries: fetchLedger.Entries,
-  ): Promise<(Claim | null)[] | undefined> {
+  ): Promise<(Claim | null)[]> {
     const { state, windowOf } = open
     const { cap, rate, threshold } = await open.configAt(posted.window)
     const members = new Map([...state.members].map((member) => [member.slot, member]))
-    const claims: (Claim | null)[] = []
-    for (const [slot, entry] of entries.entries()) {
+    return entries.map((entry, slot) => {
+      if (!entry) return null
       const member = members.get(slot)
-      if (entry && !(member && equalBytes(member.device, entry.device))) return undefined
-      const paid = member !== undefined && isPaid(member, windowOf(posted.window))
-      const earned = entry && paid ? reward({ cap, rate, threshold, value: entry.value }) : 0n
-      claims.push(entry && { ...entry, paid, reward: earned, slot })
-    }
-    return claims
+      const isOwn = member !== undefined && equalBytes(member.device, entry.device)
+      const paid = isOwn && isPaid(member, windowOf(posted.window))
+      const earned = paid ? reward({ cap, rate, threshold, value: entry.value }) : 0n
+      return { ...entry, paid, reward: earned, slot }
+    })
   }
 
   async function keep(

@@ -187,8 +187,9 @@ export function createSettler(options: createSettler.Options): Settler {
   async function post(open: OpenNetwork, built: StoredEpoch): Promise<StoredEpoch | undefined> {
     const { chain, state } = open
     const { posted: _, ...epoch } = built
-    // A join since the ledger was built may need one more level.
-    const depth = ledgerDepth(await chain.memberCount())
+    // A join since the ledger was built may need one more level. What the window before has beyond
+    // the members may need it, too, and that much is allowed.
+    const depth = Math.max(ledgerDepth(await chain.memberCount()), epoch.depth)
     if (depth !== epoch.depth) {
       const claims = epochs.claims(state.number, epoch)
       const ledger = buildLedger(bySlot(claims).map(toEntry), { depth })

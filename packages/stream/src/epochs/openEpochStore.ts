@@ -64,13 +64,13 @@ export function openEpochStore(database: Database.Database): EpochStore {
     claim: database
       .prepare(
         `SELECT ${claimColumns} FROM claims WHERE network = ? AND device = ? AND window = ?
-         AND attempt = ?`,
+         AND attempt = ? AND slot = ?`,
       )
       .raw(),
     claimsOf: database
       .prepare(
         `SELECT window, ${claimColumns} FROM claims AS c WHERE network = ? AND device = ?
-         AND window >= ? AND attempt =
+         AND slot = ? AND window >= ? AND attempt =
            (SELECT max(attempt) FROM epochs
             WHERE network = c.network AND window = c.window AND posted IS NOT NULL)
          ORDER BY window LIMIT ?`,
@@ -120,14 +120,14 @@ export function openEpochStore(database: Database.Database): EpochStore {
       (query.epochs.all([network, fromWindow, limit]) as EpochRow[]).map((row) => toEpoch(row)!),
     claims: (network, { attempt, window }) =>
       (query.claims.all([network, window, attempt]) as ClaimRow[]).map(toClaim),
-    claim(network, { attempt, window }, device) {
-      const row = query.claim.get([network, device, window, attempt]) as ClaimRow | undefined
+    claim(network, { attempt, window }, { device, slot }) {
+      const row = query.claim.get([network, device, window, attempt, slot]) as ClaimRow | undefined
       return row && toClaim(row)
     },
-    claimsOf: (network, device, fromWindow, limit) =>
-      (query.claimsOf.all([network, device, fromWindow, limit]) as [number, ...ClaimRow][]).map(
-        ([window, ...row]) => ({ window, ...toClaim(row) }),
-      ),
+    claimsOf: (network, { device, slot }, fromWindow, limit) =>
+      (
+        query.claimsOf.all([network, device, slot, fromWindow, limit]) as [number, ...ClaimRow][]
+      ).map(([window, ...row]) => ({ window, ...toClaim(row) })),
   }
 }
 
@@ -149,14 +149,15 @@ export type EpochStore = {
   epochs(network: number, fromWindow: number, limit: number): StoredEpoch[]
   /** All claims of an epoch, by slot. */
   claims(network: number, epoch: { attempt: number; window: number }): Claim[]
+  /** The claim of a member: what stands in its own slot. */
   claim(
     network: number,
     epoch: { attempt: number; window: number },
-    device: Uint8Array,
+    member: { device: Uint8Array; slot: number },
   ): Claim | undefined
   claimsOf(
     network: number,
-    device: Uint8Array,
+    member: { device: Uint8Array; slot: number },
     fromWindow: number,
     limit: number,
   ): (Claim & { window: number })[]

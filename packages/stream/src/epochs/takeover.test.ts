@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { publicKeyToAddress, toHex } from '@machinefi/core'
-import { verifyBundle } from '@machinefi/proof'
+import { fromHex, publicKeyToAddress, toHex } from '@machinefi/core'
+import { type Point, verifyBundle } from '@machinefi/proof'
 import { expect, test } from 'vitest'
 import { createSigner } from '../../test/createFakeChain.js'
 import {
@@ -226,24 +226,97 @@ test.each([
   expect(problems(b)).toEqual([])
 })
 
-test('error: nobody goes on from entries of others than the members', async () => {
-  await using a = await createTestNode({ devices: 2 })
-  await walk(0, [a], [150, 250])
-  const { members } = a.chain
-  // An operator that pays one member in the slot of another.
-  a.chain.members = async (from, to) =>
-    (await members(from, to)).map((member) => ({ ...member, slot: 1 - member.slot }))
-  await using liar = await createTestNode({ chain: a.chain, devices: 0, operator: other })
-  a.chain.members = members
-  moveTo([a, liar], a.chain.time + hourMs)
-  expect(await liar.node.settle()).toHaveLength(1)
+test('behavior: goes on from a final parent that says nonsense, as the contract does', async () => {
+  await using a = await createTestNode({
+    challengeWindowMs: hourMs,
+    devices: 3,
+    takeoverDelayMs: 0,
+  })
+  const { chain } = a
+  const { members } = chain
+  const stranger = createSigner()
+  // An operator that has two members in the slots of each other, and one that there is not.
+  const lie: typeof members = async (from, to) => {
+    const read = (await members(from, to)).map((member) => ({
+      ...member,
+      slot: [1, 0, 2][member.slot]!,
+    }))
+    const [one] = read
+    if (!one) return read
+    const device = publicKeyToAddress(stranger.publicKey)
+    return [...read, { ...one, device, publicKey: stranger.publicKey, slot: 4 }]
+  }
+  chain.members = lie
+  await using liar = await createTestNode({ chain, devices: 0, operator: other })
+  liar.chain.members = lie
+  chain.members = members
+  const strange = await liar.sign({
+    signer: stranger,
+    start: first * dayMs + hourMs,
+    steps: [700],
+  })
+  liar.now = first * dayMs + 12 * hourMs
+  expect(await liar.ingest(strange)).toMatchObject([{ ok: true }])
+  await walk(0, [a, liar], [150, 250, 300])
+  expect(await liar.node.settle()).toMatchObject([{ depth: 3, ledgerTotal: 1400n }])
+
+  // Nobody has challenged it.
   await a.reopen({ peers: [await liar.node.listen({ port: 0 })] })
-  await walk(1, [a], [150, 250])
-  expect(await a.node.settle()).toEqual([])
-  expect(problems(a)).toEqual([
-    `Window ${first + 1} waits. The ledger of window ${first} has an entry that is not of the ` +
-      'member of its slot: it must be challenged before anyone can go on from it.',
+  const [zeroth, second, last] = a.signers.map(({ publicKey }) => publicKeyToAddress(publicKey))
+  chain.suspend(zeroth!, ((first + 1) * dayMs + hourMs) / 1000)
+  await walk(1, [a], [110, 260, 310])
+  expect(await a.node.settle()).toMatchObject([{ depth: 3, window: first + 1 }])
+  expect(problems(a)).toEqual([])
+  const { entries } = await fetchJson(a, `/epochs/${first + 1}/ledger`)
+  const shown = entries.map((entry: Record<string, unknown>) => [
+    ...[entry.slot, entry.device, entry.cumulative, entry.value, entry.steps],
   ])
+  expect(shown).toEqual([
+    // Not paid: what was there.
+    [0, toHex(second!), '250', '0', 0],
+    // Paid: the member, from what was there.
+    [1, toHex(second!), '410', '260', 1],
+    [2, toHex(last!), '610', '310', 1],
+    // Of nobody: what was there.
+    [4, toHex(publicKeyToAddress(stranger.publicKey)), '700', '0', 0],
+  ])
+
+  // All of it can be answered for.
+  const { logs } = chain.epochs.get(first + 1)!
+  const points: Point[] = [0, 1, 2, 3, 4, 7].flatMap((slot) => [
+    { device: [zeroth, second, last][slot] ?? null, kind: 'carry', slot },
+    { kind: 'step', slot, step: 0 },
+  ])
+  const index = logs[0]!.size - 2
+  const found = await fetchJson(a, `/devices/${toHex(second!)}/batches`)
+  const { id } = found.batches.find((batch: { index: number }) => batch.index === index)
+  points.push({
+    ...{ batchId: fromHex(id), device: second!, index, kind: 'omission', seq: 1, shard: 0 },
+  })
+  const ids = points.map((point) => chain.challenge(first + 1, point))
+  await a.node.answer()
+  expect(problems(a)).toEqual([])
+  expect(ids.map((id) => chain.disputes.get(id)!.status)).toEqual(ids.map(() => 'answered'))
+
+  // What can be proven is: the member's own day.
+  expect(await verifyBundle(await fetchBundle(a, first + 1))).toMatchObject({
+    claims: [{ slot: 1 }, { slot: 2 }],
+    ok: true,
+  })
+  const path = `/epochs/${first + 1}/claims/`
+  expect(await fetchJson(a, path + toHex(second!))).toMatchObject({ cumulative: '410', slot: 1 })
+  expect(await fetchJson(a, path + toHex(zeroth!))).toMatchObject({ status: 404 })
+  expect(await fetchJson(a, `/devices/${toHex(second!)}/claims`)).toMatchObject({
+    claims: [{ cumulative: '410' }],
+  })
+
+  // And it goes on.
+  const start = (first + 2) * dayMs
+  a.moveTo(start + 12 * hourMs)
+  const [outcome] = await a.ingest(await a.sign({ device: 1, seq: 2, start, steps: [120] }))
+  expect(outcome).toMatchObject({ ok: true })
+  a.moveTo(start + dayMs + minuteMs)
+  expect(await a.node.settle()).toMatchObject([{ ledgerTotal: 2090n, window: first + 2 }])
 })
 
 test('error: the operator has posted with a log that is not here', async () => {

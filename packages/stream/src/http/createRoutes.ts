@@ -77,8 +77,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
   }
 
   const claimOf = async (call: Call, open: OpenNetwork, epoch: StoredEpoch): Promise<Claim> => {
-    const { device } = await deviceOf(call, open)
-    const claim = epochs.claim(open.state.number, epoch, device)
+    const claim = epochs.claim(open.state.number, epoch, await deviceOf(call, open))
     if (!claim) throw new ProblemError('not-found', 'The device has no entry in this ledger.')
     return claim
   }
@@ -264,7 +263,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 1000
         const claims = epochs.claimsOf(
           open.state.number,
-          member.device,
+          member,
           from === null ? 0 : parseWindow(from, open),
           limit,
         )
