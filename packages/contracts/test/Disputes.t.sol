@@ -3,10 +3,12 @@ pragma solidity ^0.8.28;
 
 import {Disputes} from "../solidity/Disputes.sol";
 import {BatchProof} from "../solidity/evidence/BatchProof.sol";
+import {IDeviceRegistry} from "../solidity/interfaces/IDeviceRegistry.sol";
 import {IDisputes} from "../solidity/interfaces/IDisputes.sol";
 import {IMembership} from "../solidity/interfaces/IMembership.sol";
 import {ISettlement} from "../solidity/interfaces/ISettlement.sol";
 import {DisputeScene} from "./base/DisputeScene.sol";
+import {Vm} from "./base/Vm.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 /// @dev Refuses money, and calls back where it can.
@@ -467,6 +469,33 @@ contract DisputesStepTest is DisputeScene {
             openStep(window, 1, step);
             answerStep(window, 1, step, stepEvidence(window, 1, step));
         }
+    }
+
+    /// @dev A device with a key of the other curve.
+    function test_answerStep_secp256k1() public {
+        Vm.Wallet memory wallet = vm.createWallet(77);
+        Batch memory batch = signedBatch(3, 0, window);
+        IDisputes.BatchEvidence memory e = batch.evidence;
+        e.algorithm = IDeviceRegistry.Algorithm.ES256K;
+        (e.x, e.y) = (bytes32(wallet.publicKeyX), bytes32(wallet.publicKeyY));
+        batch.device = wallet.addr;
+        batch.id = this.idOf(e, batch.device, settlement.networkId());
+        (, e.r, e.s) = vm.sign(77, batch.id);
+        uint256[] memory numbers = new uint256[](1);
+        numbers[0] = append(batch, 0);
+        prepare(window, config());
+        IDisputes.EntryEvidence memory entry = entryOf(window, 2);
+        (entry.device, entry.value) = (batch.device, 300);
+        setTrace(window, 2, entry, foldTrace(window, numbers, config()));
+        setEntry(window, 2, entry);
+        submit(window, operator);
+        openStep(window, 2, 0);
+        IDisputes.StepEvidence memory evidence = stepEvidence(window, 2, 0);
+        evidence.batch.algorithm = IDeviceRegistry.Algorithm.ES256;
+        bytes32 id = this.idOf(evidence.batch, batch.device, settlement.networkId());
+        expectError(abi.encodeWithSelector(IDisputes.InvalidBatchSignature.selector, id));
+        answerStep(window, 2, 0, evidence);
+        answerStep(window, 2, 0, stepEvidence(window, 2, 0));
     }
 
     function test_answerEntry() public {

@@ -336,55 +336,71 @@ abstract contract DisputesGas is DisputeScene {
 
     // Without signatures
 
+    /// @dev Two epochs, one after the other, and all that shows that they fit.
+    struct Pair {
+        IDisputes.EpochEvidence earlier;
+        IDisputes.EntryEvidence before;
+        IDisputes.EntryEvidence entry;
+        bytes32 earlierRoot;
+        bytes32[] consistency;
+    }
+
     function _measureOthers() internal {
         settlement.setConfig(config());
-        IDisputes.EntryEvidence memory before;
-        (before.device, before.cumulative) = (device, 300 ether);
-        (bytes32[] memory proof, bytes32 oldRoot, bytes32 newRoot) = _consistency();
-        _post(config(), before, oldRoot, INDEX);
-        before = _shown(before);
-        _answerer();
-        IDisputes.EpochEvidence memory earlier = _evidence();
-        window++;
-        IDisputes.EntryEvidence memory entry;
-        (entry.device, entry.cumulative, entry.value) = (device, 300 ether + 20_000, 20_000);
-        _post(config(), entry, newRoot);
-        entry = _shown(entry);
-
+        Pair memory pair = _postPair();
         vm.startPrank(challenger);
+        disputes.challengeStep{value: 1 ether}(window - 1, 1, SLOT, 0);
         disputes.challengeStep{value: 1 ether}(window, 1, SLOT, 0);
         _snapshot("challengeStep");
-        disputes.challengeStep{value: 1 ether}(window - 1, 1, SLOT, 0);
         disputes.challengeCarry{value: 1 ether}(window, 1, SLOT, device);
         _snapshot("challengeCarry");
         disputes.challengeReveal{value: 1 ether}(window, 1, 5, SLOT >> 5);
         _snapshot("challengeReveal");
-        disputes.challengeConsistency{value: 1 ether}(window, 1, window - 1, earlier, 0);
+        disputes.challengeConsistency{value: 1 ether}(window, 1, window - 1, pair.earlier, 0);
         _snapshot("challengeConsistency");
         bytes32 upheld = disputes.challengeStep{value: 1 ether}(window, 1, SLOT, 1);
         bytes32 refunded = disputes.challengeStep{value: 1 ether}(window, 1, SLOT, 2);
         vm.stopPrank();
-
-        bytes memory nodes = ledgerOf[window].nodes(5, SLOT >> 5);
-        bytes memory siblings = ledgerOf[window].siblings(5, SLOT >> 5);
-        vm.startPrank(helper);
-        disputes.answerEntry(window - 1, 1, SLOT, 0, earlier, before);
-        _snapshot("answerEntry");
-        disputes.answerCarry(window, 1, SLOT, device, _evidence(), entry, before);
-        _snapshot("answerCarry");
-        disputes.answerReveal(window, 1, 5, SLOT >> 5, nodes, siblings);
-        _snapshot("answerReveal");
-        disputes.answerConsistency(window, 1, 0, INDEX, oldRoot, _evidence(), proof);
-        _snapshot("answerConsistency");
-        disputes.withdraw();
-        _snapshot("withdraw credit");
-        vm.stopPrank();
-
+        _answerPair(pair);
         vm.warp(block.timestamp + RESPONSE + 1);
         disputes.uphold(upheld);
         _snapshot("uphold");
         disputes.refund(refunded);
         _snapshot("refund");
+    }
+
+    function _postPair() private returns (Pair memory pair) {
+        bytes32 root;
+        (pair.consistency, pair.earlierRoot, root) = _consistency();
+        (pair.before.device, pair.before.cumulative) = (device, 300 ether);
+        _post(config(), pair.before, pair.earlierRoot, INDEX);
+        pair.before = _shown(pair.before);
+        pair.earlier = _evidence();
+        _answerer();
+        window++;
+        (pair.entry.device, pair.entry.cumulative) = (device, 300 ether + 20_000);
+        pair.entry.value = 20_000;
+        _post(config(), pair.entry, root);
+        pair.entry = _shown(pair.entry);
+    }
+
+    function _answerPair(Pair memory pair) private {
+        bytes memory nodes = ledgerOf[window].nodes(5, SLOT >> 5);
+        bytes memory siblings = ledgerOf[window].siblings(5, SLOT >> 5);
+        vm.startPrank(helper);
+        disputes.answerEntry(window - 1, 1, SLOT, 0, pair.earlier, pair.before);
+        _snapshot("answerEntry");
+        disputes.answerCarry(window, 1, SLOT, device, _evidence(), pair.entry, pair.before);
+        _snapshot("answerCarry");
+        disputes.answerReveal(window, 1, 5, SLOT >> 5, nodes, siblings);
+        _snapshot("answerReveal");
+        disputes.answerConsistency(
+            window, 1, 0, INDEX, pair.earlierRoot, _evidence(), pair.consistency
+        );
+        _snapshot("answerConsistency");
+        disputes.withdraw();
+        _snapshot("withdraw credit");
+        vm.stopPrank();
     }
 
     /// @dev Whatever hashes a proof has, it leads somewhere (RFC 9162 §2.1.4.2): the roots of the log with `INDEX`

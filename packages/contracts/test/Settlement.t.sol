@@ -1423,6 +1423,20 @@ contract SettlementDisputesTest is Scene {
         _assertStatus(257, 1, ISettlement.Status.Void);
     }
 
+    /// @dev A bond does not wait for epochs that fell with another's: perhaps nobody posts them again.
+    function test_withdraw_afterOwnEpochsWereVoided() public {
+        vm.warp(dueAt(firstWindow + 10) + TAKEOVER);
+        _post(0, standby, 0);
+        _post(1, operator, 0);
+        vm.prank(operator);
+        settlement.requestWithdrawal(10 ether);
+        asDisputes().slash(standby);
+        vm.warp(settlement.operator(operator).leavesAt);
+        vm.prank(operator);
+        settlement.withdraw();
+        assertEq(operator.balance, 10 ether, "balance");
+    }
+
     function test_slash_newRulesDoNotApplyToOldWindows() public {
         _post(0, operator, 100);
         ISettlement.Config memory changed = config();
