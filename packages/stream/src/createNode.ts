@@ -218,6 +218,16 @@ export async function startNode(
       }),
     })
 
+    /** Whatever keeps members or rules from being read keeps no challenge from being answered. */
+    async function followUp(open: OpenNetwork, answer: (open: OpenNetwork) => Promise<void>) {
+      let failed: unknown
+      await open.refresh().catch((error) => {
+        failed = error
+      })
+      await answer(open)
+      if (failed !== undefined) throw failed
+    }
+
     let settling: Promise<unknown> = Promise.resolve()
     function settle(): Promise<SettledEpoch[]> {
       const work = settling.then(async () => {
@@ -266,12 +276,7 @@ export async function startNode(
         await Promise.all(all.map((open) => open.refresh()))
       },
       async answer() {
-        await Promise.all(
-          all.map(async (open) => {
-            await open.refresh()
-            await answerer.answer(open)
-          }),
-        )
+        await Promise.all(all.map((open) => followUp(open, answerer.answer)))
       },
       health,
       listen({ host = '127.0.0.1', port = 4270 } = {}) {
@@ -293,11 +298,7 @@ export async function startNode(
           }
         }
         // Each on its own: while one transaction waits for its block, all chains are followed.
-        for (const open of all)
-          void repeat(async () => {
-            await open.refresh()
-            await answerer.follow(open)
-          })
+        for (const open of all) void repeat(() => followUp(open, answerer.follow))
         void repeat(settle)
       },
       async close() {

@@ -132,10 +132,10 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       })
     },
     balance: 10n ** 18n,
-    challenges: (from, to) =>
+    challenges: (from, to, isKnown) =>
       answer(
         [...disputes.values()]
-          .filter(({ block }) => block >= from && block <= to)
+          .filter(({ block, id }) => block >= from && block <= to && !isKnown?.(id))
           .map(({ block: _, ...challenge }) => challenge),
       ),
     challengeStatus: (id) => answer(disputes.get(id)?.status ?? 'none'),

@@ -18,14 +18,15 @@ export async function readChallenges(
   client: AnyClient,
   parameters: readChallenges.Parameters,
 ): Promise<readChallenges.ReturnType> {
-  const { fromBlock, network, toBlock, window } = parameters
-  const logs = await readEvents(client, {
+  const { fromBlock, isKnown, network, toBlock, window } = parameters
+  const all = await readEvents(client, {
     address: network.disputes,
     ...(window !== undefined && { args: { window } }),
     event: challenged,
     fromBlock,
     toBlock,
   })
+  const logs = isKnown ? all.filter(({ args }) => !isKnown(args.id)) : all
   const challenges: readChallenges.ReturnType = []
   for (let i = 0; i < logs.length; i += chunk) {
     challenges.push(
@@ -42,6 +43,8 @@ export async function readChallenges(
 
 export declare namespace readChallenges {
   type Parameters = BlockRange & {
+    /** Challenges that are left out, and not asked about. */
+    isKnown?: ((id: Hex) => boolean) | undefined
     network: Pick<Network, 'disputes'>
     /** Only challenges to the attempts of this one. */
     window?: number | undefined

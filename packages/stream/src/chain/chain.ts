@@ -28,8 +28,11 @@ export type Chain = {
   epoch(window: number): Promise<PostedEpoch | undefined>
   /** Resolves once the transaction is in a block. */
   post(posting: Posting): Promise<PostedEpoch>
-  /** Challenges opened in blocks [from, to], to epochs of any operator, with what they are now. */
-  challenges(from: number, to: number): Promise<ChainChallenge[]>
+  /**
+   * Challenges opened in blocks [from, to], to epochs of any operator, with what they are now; without
+   * those that are known.
+   */
+  challenges(from: number, to: number, isKnown?: (id: Hex) => boolean): Promise<ChainChallenge[]>
   challengeStatus(id: Hex): Promise<ChallengeStatus>
   /** Refutes a challenge. Resolves once the transaction is in a block; says when it is sent. */
   answer(

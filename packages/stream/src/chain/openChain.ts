@@ -265,11 +265,12 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
       )
       return toPosted(epoch, receipt.gasUsed)
     },
-    async challenges(from, to) {
+    async challenges(from, to, isKnown) {
       // A network where the operator's word is all there is.
       if (network.disputes === zeroAddress) return []
       const opened = await readChallenges(client, {
         fromBlock: BigInt(from) > fromBlock ? BigInt(from) : fromBlock,
+        isKnown,
         network,
         toBlock: BigInt(to),
       })
@@ -292,11 +293,16 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
       return (await readTransaction(latestOf(hash)))?.blockNumber === null
     },
     async hasten() {
-      for (const hash of [...unmined]) {
+      let failed: unknown
+      // One that cannot be sent again keeps none of the others.
+      for (const hash of [...unmined]) await hastenOne(hash).catch((error) => (failed ??= error))
+      if (failed) throw failed
+
+      async function hastenOne(hash: Hex) {
         const sent = await readTransaction(hash)
         if (sent?.blockNumber !== null) {
           unmined.delete(hash)
-          continue
+          return
         }
         // A node takes what has the place of another only for a tenth more.
         const most = (offered: bigint, now: bigint) => {

@@ -284,6 +284,60 @@ test('behavior: an answer that a reorganisation took back is given again', async
   expect(t.chain.sent).toHaveLength(2)
 })
 
+test('behavior: a challenge in a block that was read before is answered', async () => {
+  await using t = await createSettledNode()
+  const { chain } = t
+  chain.block += 40
+  await ask(t)
+  // A reorganisation has put it there, or the endpoint that was asked was behind.
+  const id = chain.challenge(first, { kind: 'step', slot: 0, step: 2 })
+  chain.disputes.get(id)!.block = chain.block - 20
+  await ask(t)
+  expect(chain.disputes.get(id)!.status).toBe('answered')
+})
+
+test('behavior: answers while members and rules cannot be read', async () => {
+  await using t = await createSettledNode()
+  const { chain } = t
+  const { config } = chain
+  // The owner has set a schema that this node was not given.
+  chain.config = async (window) => ({ ...(await config(window)), schema: 77 })
+  t.moveTo(chain.time + dayMs)
+  const id = chain.challenge(
+    first + 1,
+    { kind: 'step', slot: 0, step: 2 },
+    { responseTimeMs: dayMs },
+  )
+  await expect(ask(t)).rejects.toThrow('schema 77 was not given')
+  expect(chain.disputes.get(id)!.status).toBe('answered')
+})
+
+test('behavior: answers while what was sent cannot be hastened', async () => {
+  await using t = await createSettledNode()
+  const { chain } = t
+  vi.useFakeTimers({ toFake: ['performance'] })
+  try {
+    let mine = () => {}
+    chain.mining = new Promise((resolve) => {
+      mine = resolve as () => void
+    })
+    const ids = [chain.challenge(first, { kind: 'step', slot: 0, step: 2 })]
+    const waiting = ask(t)
+    await vi.waitFor(() => expect(chain.sent).toHaveLength(1))
+    vi.advanceTimersByTime(61_000)
+    chain.hasten = () => Promise.reject(new Error('nonce too low'))
+    ids.push(chain.challenge(first, { kind: 'step', slot: 0, step: 3 }))
+    const next = ask(t)
+    await vi.waitFor(() => expect(chain.sent).toHaveLength(2))
+    mine()
+    await Promise.all([waiting, next])
+    expect(ids.map((id) => chain.disputes.get(id)!.status)).toEqual(['answered', 'answered'])
+    expect(t.errors).toMatchObject([{ message: 'nonce too low' }])
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
 test('behavior: answered by somebody else, voided, or of another operator: nothing to do', async () => {
   await using t = await createSettledNode()
   const id = t.chain.challenge(first, { kind: 'step', slot: 0, step: 2 })

@@ -64,14 +64,15 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
   async function readNew(open: OpenNetwork, state: State) {
     const { chain, status } = open
     state.cursor ??= await findStart(open)
-    const to = status.block
+    const to = status.head
     if (to > state.cursor) {
-      for (const challenge of await chain.challenges(state.cursor + 1, to)) {
-        const { id, status } = challenge
-        if (status !== 'open' || state.challenges.has(id)) continue
-        if (await isOwn(open, state, challenge)) state.challenges.set(id, track(challenge))
-      }
-      state.cursor = to
+      const isKnown = (id: Hex) => state.challenges.has(id) || state.settled.has(id)
+      for (const challenge of await chain.challenges(state.cursor + 1, to, isKnown))
+        if (challenge.status === 'open' && (await isOwn(open, state, challenge)))
+          state.challenges.set(challenge.id, track(challenge))
+      // The last blocks are read again: a reorganisation can put a challenge into one that was read,
+      // and an endpoint can be behind the one that told the head.
+      state.cursor = Math.max(state.cursor, to - rereadBlocks)
     }
     const now = performance.now()
     for (const tracked of [...state.challenges.values()]) {
@@ -79,7 +80,8 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
       if (isOver(open, tracked) && !tracked.isInFlight) await look(open, state, tracked)
       if (now - tracked.sentAt > hastenMs) {
         for (const each of state.challenges.values()) if (each.sent) each.sentAt = now
-        await chain.hasten()
+        // What is not taken this time keeps no other challenge from being read and answered.
+        await chain.hasten().catch(onError)
       }
     }
     // A reorganisation of the chain may have taken an answer back.
@@ -98,7 +100,7 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
 
   /** The block after which all open challenges to epochs of this operator were opened. */
   async function findStart({ chain, state, status }: OpenNetwork): Promise<number> {
-    if (status.operator?.posted === undefined) return status.block
+    if (status.operator?.posted === undefined) return status.head
     const from = await chain.nextFinalWindow()
     const blocks = epochs
       .epochs(state.number, from - 1, Number.MAX_SAFE_INTEGER)
@@ -118,7 +120,9 @@ export function createAnswerer(options: createAnswerer.Options): Answerer {
     const key = `${window}/${attempt}`
     if (!owners.has(key)) {
       const posted = await chain.epoch(window)
-      owners.set(key, posted?.attempt === attempt ? posted.operator : undefined)
+      // An endpoint that is behind has not heard of it yet.
+      if (!posted || posted.attempt < attempt) return false
+      owners.set(key, posted.attempt === attempt ? posted.operator : undefined)
     }
     return owners.get(key) === chain.operator
   }
@@ -376,6 +380,8 @@ function isOver({ status }: OpenNetwork, { challenge }: Tracked): boolean {
 
 /** What an answer of usual length costs at most (docs/protocol/disputes.md). */
 const answerGas = 600_000n
+/** The blocks behind the head that are read with every round. */
+const rereadBlocks = 32
 const firstDelayMs = 500
 const mostDelayMs = 60_000
 /** How long a block may take until more is offered for an answer. */

@@ -30,6 +30,7 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
   const configs = new Map<number, ChainConfig>()
   const status: OpenNetwork['status'] = {
     block: store.cursor(number),
+    head: store.cursor(number),
     time: Number.NEGATIVE_INFINITY,
     nextWindow: undefined,
     operator: undefined,
@@ -131,6 +132,7 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
       try {
         const [{ block, time }, operator] = await Promise.all([chain.head(), chain.operatorState()])
         status.readAt = performance.now()
+        status.head = block
         status.time = time
         assertLogKey(operator)
         status.operator = operator
@@ -197,12 +199,14 @@ export type OpenNetwork = {
   readonly schemas: readonly Schema[]
   readonly state: NetworkState
   /**
-   * What was read of the chain last: its head, by number and time; the operator; the window to be
+   * What was read of the chain last: its head, by number and time, and the block up to which members
+   * and rules are known, which is an earlier one while they cannot be read; the operator; the window to be
    * posted next, as far as anyone asked. What went wrong last, and when the head was read, by
    * `performance.now`: an endpoint that hangs is told by the real time, whatever the clock.
    */
   readonly status: {
     block: number
+    head: number
     /** ms */
     time: number
     nextWindow: number | undefined
