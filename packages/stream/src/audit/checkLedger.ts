@@ -268,7 +268,8 @@ function checkShown(options: probeEpoch.Options): Finding[] {
 export function probeEpoch(options: probeEpoch.Options): Finding[] {
   const { config, dispute, epoch, members, parent, shown, window } = options
   const isAsked = createAsked(options)
-  const base = Array.from({ length: Math.min(epoch.memberCount, 2 ** epoch.depth) }, (_, slot) => {
+  const slotsKnown = Math.max(epoch.memberCount, parent?.length ?? 0)
+  const base = Array.from({ length: Math.min(slotsKnown, 2 ** epoch.depth) }, (_, slot) => {
     const before = parent?.[slot]
     return before ? { ...before, steps: 0, traceRoot: new Uint8Array(32), value: 0n } : null
   })

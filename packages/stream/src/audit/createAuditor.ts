@@ -151,10 +151,11 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     try {
       addSchema(assertIsSchema(answer?.schema))
       const { operator, shard } = answer ?? {}
-      parseAddress(String(operator))
-      if (!Number.isInteger(shard)) return
-      node.operator = String(operator).toLowerCase() as Hex
-      node.shard = shard as number
+      if (typeof operator !== 'string' || typeof shard !== 'number') return
+      parseAddress(operator)
+      if (shard >>> 0 !== shard) return
+      node.operator = operator.toLowerCase() as Hex
+      node.shard = shard
     } catch (error) {
       if (!(error instanceof BaseError)) throw error
     }
@@ -281,13 +282,13 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
 
   /** The entries of a posted ledger, if they can be computed, or somebody shows them. */
   async function ledgerOf(epoch: AuditedEpoch): Promise<readonly (Entry | null)[] | undefined> {
-    const kept = store.ledger(epoch.window, epoch.ledgerRoot)
+    const kept = store.ledger(epoch.window, epoch.epochHash)
     if (kept?.entries) return decodeEntries(kept.entries)
     // What is final is as good as right: nobody can do anything about it.
     const shown = epoch.status === 'final' ? await showLedger(epoch) : undefined
     if (shown) return shown
     await checkEpoch(epoch)
-    const computed = store.ledger(epoch.window, epoch.ledgerRoot)?.entries
+    const computed = store.ledger(epoch.window, epoch.epochHash)?.entries
     return computed ? decodeEntries(computed) : showLedger(epoch)
   }
 
@@ -307,9 +308,9 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       })
       signal?.throwIfAborted()
       if (!answer.ok) continue
-      const kept = store.ledger(window, epoch.ledgerRoot)
+      const kept = store.ledger(window, epoch.epochHash)
       if (!kept?.entries)
-        store.putLedger(window, epoch.ledgerRoot, {
+        store.putLedger(window, epoch.epochHash, {
           claims: kept?.claims,
           entries: encodeEntries(answer.entries),
         })
@@ -376,7 +377,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   }
 
   async function checkEpoch(epoch: AuditedEpoch, scope?: 'log'): Promise<Verdict> {
-    const { attempt, ledgerRoot, operator, window } = epoch
+    const { attempt, epochHash, ledgerRoot, operator, window } = epoch
     const config = await chain.config(window)
     const evidence = await chain.evidence(epoch)
     const earlier = chain
@@ -403,7 +404,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       return { window, attempt, ok: all.length === 0, claims, complete, findings: all }
     }
 
-    const kept = store.ledger(window, ledgerRoot)
+    const kept = store.ledger(window, epochHash)
     if (scope === 'log' || (log.covered && kept?.claims !== undefined))
       return conclude(kept?.claims ?? 0, [])
     const before = parentOf(epoch)
@@ -462,7 +463,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       })
       const { claims, entries, ledger } = mine
       if (equalBytes(ledger.root, ledgerRoot) && ledger.total === epoch.ledgerTotal) {
-        store.putLedger(window, ledgerRoot, { claims, entries: encodeEntries(entries) })
+        store.putLedger(window, epochHash, { claims, entries: encodeEntries(entries) })
         return conclude(claims, [])
       }
       // What is final and older than anyone keeps rows cannot be judged any more.
@@ -520,6 +521,8 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     }
     let learnt = false
     for (const { batch, index, shard } of found) {
+      // A node can name any number of logs.
+      if (!epoch.logs.some((log) => log.shard === shard)) continue
       const copy = copyOf(epoch.operator, shard)
       if (index >= copy.size) continue
       const known = copy.batch(index)
@@ -567,7 +570,8 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   async function act({ window }: { window?: number | undefined } = {}): Promise<Action[]> {
     if (!dryRun && !account) throw new AuditAccountMissingError()
     await chain.refresh()
-    const actions = await challenger.act(() => judgeAll(window))
+    const failures: unknown[] = []
+    const actions = await challenger.act(() => judgeAll(window, failures))
     actions.push(...(await suspend()))
     for (const action of actions) {
       // What is left, or cannot be done, is told once.
@@ -576,21 +580,30 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       told.add(key)
       onEvent({ type: 'acted', action })
     }
+    if (failures.length > 0) throw failures[0]
     return actions
   }
 
-  /** Verdicts on all that can be challenged, or on one window. */
-  async function judgeAll(window: number | undefined): Promise<Judged[]> {
+  /** Verdicts on all that can be challenged, or on one window. An epoch that has none keeps no other from it. */
+  async function judgeAll(window: number | undefined, failures: unknown[]): Promise<Judged[]> {
     const judged: Judged[] = []
+    const add = async (epoch: AuditedEpoch, judge: () => Promise<Verdict> | Verdict) => {
+      try {
+        judged.push({ epoch, verdict: await judge() })
+      } catch (error) {
+        signal?.throwIfAborted()
+        failures.push(error)
+      }
+    }
     for (const epoch of chain.epochs()) {
       if (epoch.status !== 'pending' || (window ?? epoch.window) !== epoch.window) continue
       const last = judgedLast.get(epoch.epochHash)
       const isFresh = last?.block === chain.block && performance.now() - last.at < freshMs
-      judged.push({ epoch, verdict: isFresh ? last.verdict : await judge(epoch) })
+      await add(epoch, () => (isFresh ? last.verdict : judge(epoch)))
     }
     // What an operator signed convicts it also when all that it posted is final.
     for (const epoch of lastOfOperators())
-      if (epoch.status === 'final') judged.push({ epoch, verdict: await judge(epoch, 'log') })
+      if (epoch.status === 'final') await add(epoch, () => judge(epoch, 'log'))
     return judged
   }
 
@@ -632,9 +645,9 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     await chain.refresh()
     const found: number[] = []
     for (const epoch of chain.epochs()) {
-      const { ledgerRoot, status, window } = epoch
+      const { epochHash, status, window } = epoch
       if (status !== 'pending' && status !== 'final') continue
-      if (store.ledger(window, ledgerRoot)?.claims !== undefined) continue
+      if (store.ledger(window, epochHash)?.claims !== undefined) continue
       if (status === 'final' && (await hasExpired(epoch))) continue
       found.push(window)
     }
@@ -664,16 +677,20 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       const signals = [stop, options.signal].filter((each) => each !== undefined)
       const either = AbortSignal.any(signals)
       signal = either
-      while (!either.aborted) {
+      // What fails keeps nothing else from being done: a hostile epoch must not hide another one.
+      const attempt = async <result>(work: () => Promise<result>): Promise<result | undefined> => {
         try {
-          onEvent({ type: 'synced', reports: await sync() })
-          for (const window of await windows()) await check(window)
-          if (dryRun || account) await act()
+          return either.aborted ? undefined : await work()
         } catch (error) {
-          if (either.aborted) break
-          onEvent({ type: 'failed', error })
+          if (!either.aborted) onEvent({ type: 'failed', error })
+          return undefined
         }
-        await sleep(everyMs, undefined, { ref: false, signal: either }).catch(() => {})
+      }
+      while (!either.aborted) {
+        await attempt(async () => onEvent({ type: 'synced', reports: await sync() }))
+        for (const window of (await attempt(windows)) ?? []) await attempt(() => check(window))
+        if (dryRun || account) await attempt(act)
+        await sleep(everyMs, undefined, { signal: either }).catch(() => {})
       }
       signal = options.signal
     },
@@ -742,7 +759,8 @@ export type Auditor = {
   windows(): Promise<number[]>
   /**
    * Checks all epochs that can still be challenged, and does what is to be done now about what is
-   * wrong: opens, proves, upholds, takes back and pays out. Resolves to what was done, or is waited for.
+   * wrong: opens, proves, upholds, takes back and pays out. Resolves to what was done, or is waited
+   * for; rejects, once all the rest is done, if an epoch could not be checked.
    *
    * @param options.window look at this one only.
    */

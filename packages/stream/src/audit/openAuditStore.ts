@@ -245,16 +245,16 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
       ])
     },
 
-    ledger(window, root) {
+    ledger(window, epochHash) {
       const row = db
-        .prepare('SELECT entries, claims FROM ledgers WHERE window = ? AND root = ?')
+        .prepare('SELECT entries, claims FROM ledgers WHERE window = ? AND epoch = ?')
         .raw()
-        .get([window, root]) as [Uint8Array | null, number | null] | undefined
+        .get([window, epochHash]) as [Uint8Array | null, number | null] | undefined
       return row && { claims: row[1] ?? undefined, entries: row[0] ?? undefined }
     },
-    putLedger(window, root, { claims, entries }) {
+    putLedger(window, epochHash, { claims, entries }) {
       db.prepare('INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?, ?)').run([
-        ...[window, root, claims ?? null, entries ?? null],
+        ...[window, epochHash, claims ?? null, entries ?? null],
       ])
     },
     dropLedgers(before) {
@@ -336,9 +336,12 @@ export type AuditStore = {
   oddCheckpoints(log: number): KeptCheckpoint[]
   dropCheckpoint(log: number, head: Pick<KeptCheckpoint, 'root' | 'size'>): void
 
-  /** What is known of a ledger with a root. */
-  ledger(window: number, root: Uint8Array): KeptLedger | undefined
-  putLedger(window: number, root: Uint8Array, ledger: KeptLedger): void
+  /**
+   * What is known of the ledger of an epoch. By the hash of the epoch, and not by the root: one root
+   * can be right for one log, parent and total, and wrong for others.
+   */
+  ledger(window: number, epochHash: Hex): KeptLedger | undefined
+  putLedger(window: number, epochHash: Hex, ledger: KeptLedger): void
   /** Forgets the entries of earlier windows, not that they were computed. */
   dropLedgers(before: number): void
 
@@ -445,8 +448,8 @@ const tables = `
     PRIMARY KEY (log, size, root)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS ledgers (
-    window INTEGER NOT NULL, root BLOB NOT NULL, claims INTEGER, entries BLOB,
-    PRIMARY KEY (window, root)
+    window INTEGER NOT NULL, epoch TEXT NOT NULL, claims INTEGER, entries BLOB,
+    PRIMARY KEY (window, epoch)
   ) STRICT;
   CREATE TABLE IF NOT EXISTS challenges (id TEXT PRIMARY KEY, challenge TEXT NOT NULL) STRICT;
 `

@@ -127,7 +127,10 @@ export async function recomputeEpoch(options: recomputeEpoch.Options): Promise<R
     })
   }
 
-  const depth = options.depth ?? ledgerDepth(Math.max(options.memberCount ?? 0, members.length))
+  const depth =
+    options.depth ?? ledgerDepth(Math.max(options.memberCount ?? 0, members.length, entries.length))
+  // There is no slot beyond: what a parent had there is gone, and cannot be disputed.
+  if (entries.length > 2 ** depth) entries.length = 2 ** depth
   return {
     claims,
     config,

@@ -2,12 +2,14 @@ import {
   bondOperator,
   listOperator,
   readChallenges,
+  readConfig,
   readEpoch,
   readOperator,
+  setConfig,
 } from '@machinefi/contracts'
 import { fromHex, toHex } from '@machinefi/core'
 import { createNode } from '@machinefi/stream'
-import { parseEther } from 'viem'
+import { parseEther, zeroAddress } from 'viem'
 import { expect, test } from 'vitest'
 import type { AuditEvent, RecomputedEpoch } from '../../src/audit/index.js'
 import { createSigner, walker } from '../createFakeChain.js'
@@ -114,6 +116,86 @@ test.each(['the same', 'another'])(
     expect(await last.act()).toEqual([])
   },
 )
+
+test('behavior: what was right for one epoch is not for another with its root', {
+  timeout,
+}, async () => {
+  await using t = await openScene()
+  const auditor = await t.audit()
+  await t.playDay(0)
+  await auditor.sync()
+  await t.endDay(0)
+  const truth = await auditor.recompute(t.windowOf(0))
+  const before = await t.anvil.request('evm_snapshot')
+  await t.post(truth)
+  expect(await auditor.check(t.windowOf(0))).toMatchObject({ ok: true })
+  // The chain takes it back, and has another one instead.
+  await t.anvil.request('evm_revert', [before])
+  await t.post(truth, { total: truth.ledger.total + 1_000n })
+  await t.anvil.request('evm_mine')
+  expect(await auditor.check(t.windowOf(0))).toMatchObject({
+    findings: [{ certain: true, why: 'inflated-total' }],
+    ok: false,
+  })
+  expect(await auditor.act()).toMatchObject([{ kind: 'opened', why: 'inflated-total' }])
+})
+
+test('behavior: an epoch that cannot be checked keeps no other from being challenged', {
+  timeout,
+}, async () => {
+  await using t = await openScene()
+  const events: AuditEvent[] = []
+  const deployment = {
+    ...t.deployment,
+    metrics: { ...t.deployment.metrics, count: zeroAddress },
+  }
+  const full = await t.audit()
+  const auditor = await t.audit({ deployment, onEvent: (event) => events.push(event) })
+  await t.playDay(0)
+  await full.sync()
+  await auditor.sync()
+  // The rules of the days after have a metric that this auditor does not know.
+  const window = t.windowOf(0)
+  const config = await readConfig(t.client, { network: t.network, window })
+  await setConfig(t.client, {
+    config: { ...config, metric: t.deployment.metrics.count, metricParams: '0x' },
+    network: t.network,
+  })
+  await t.endDay(1)
+  const truth = await full.recompute(window)
+  await t.post(truth, { entries: inflate(truth) })
+  const { depth } = truth.ledger
+  await t.post(await full.recompute(t.windowOf(1), { parent: { depth, entries: inflate(truth) } }))
+  await expect(auditor.act()).rejects.toThrow('does not know the metric')
+  expect(await readChallenges(t.client, t)).toMatchObject([
+    { status: 'open', window: t.windowOf(0) },
+  ])
+  expect(events).toMatchObject([{ type: 'checked' }, { type: 'acted' }])
+})
+
+test.each([
+  ['no operator', { operator: { toString: 1 }, schema: walker, shard: 0 }],
+  ['no shard', { operator: 'its own', schema: walker, shard: 1e300 }],
+  ['no schema', { operator: null, schema: { fields: [null], id: 1, tickMs: 1 } }],
+  ['nothing', null],
+])('error: a node says %s', { timeout }, async (_, answer) => {
+  await using t = await openScene()
+  await t.playDay(0)
+  await t.endDay(0)
+  await t.node.settle()
+  const auditor = await t.audit({ nodeUrl: [t.doorUrl, t.url] })
+  t.door = (path, response) => {
+    if (path !== '') return undefined
+    const text = JSON.stringify(answer).replace('its own', t.operator.account.address)
+    response.end(text)
+    return true
+  }
+  expect(await auditor.sync()).toMatchObject([
+    { batches: 0, problems: [expect.stringContaining('does not say')] },
+    { batches: 12, problems: [] },
+  ])
+  expect(await auditor.check(t.windowOf(0))).toMatchObject({ ok: true })
+})
 
 test('behavior: two auditors race, and neither loses', { timeout }, async () => {
   await using t = await openScene()

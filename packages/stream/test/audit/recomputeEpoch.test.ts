@@ -51,8 +51,9 @@ test('default: what an honest node posts', async () => {
     ...{ batches: 12, contradiction: false, foreign: false, problems: [], size: 12 },
   })
   const window = posted!.window
+  const config = await t.chain.config(window)
   const epoch = await recomputeEpoch({
-    config: await t.chain.config(window),
+    config,
     copies: [{ copy, size: posted!.size }],
     members,
     network: t.id,
@@ -64,5 +65,25 @@ test('default: what an honest node posts', async () => {
   expect(epoch.ledger.total).toBe(posted!.ledgerTotal)
   expect(epoch).toMatchObject({ claims: 3, rewards: [520n, 524n, 528n] })
   expect(epoch.claim(1)).toMatchObject({ paid: true, batches: { length: 4 } })
+
+  // A parent of one more level, with an entry where no member is: it is carried where there is a slot for it.
+  const entries = [...Array<null>(4).fill(null), { ...epoch.entries[0]!, cumulative: 7n }]
+  const onNonsense = (depth?: number) =>
+    recomputeEpoch({
+      config,
+      copies: [{ copy, size: posted!.size }],
+      depth,
+      members,
+      network: t.id,
+      parent: { depth: 3, entries },
+      schema: walker,
+      window: { end: (window + 1) * dayMs, number: window, start: window * dayMs },
+    })
+  for (const depth of [undefined, 3])
+    expect((await onNonsense(depth)).ledger).toMatchObject({
+      depth: 3,
+      total: posted!.ledgerTotal + 7n,
+    })
+  expect((await onNonsense(2)).ledger).toMatchObject({ depth: 2, total: posted!.ledgerTotal })
   store.close()
 })
