@@ -47,7 +47,7 @@ async function readLine(child: ChildProcess, exited: Promise<void>): Promise<{ u
     new Promise<{ url: string }>((resolve) => {
       child.stdout!.on('data', (chunk) => {
         text += chunk
-        if (text.includes('\n')) resolve(JSON.parse(text))
+        if (text.includes('\n')) resolve(JSON.parse(text.split('\n')[0]!))
       })
     }),
     exited.then(() => {

@@ -58,7 +58,7 @@ export function createNodeReader(options: createNodeReader.Options): NodeReader 
         } catch (error) {
           const { status } = error as NodeRefusedError
           if (status !== 503 || attempt === 3 || bounds.signal?.aborted) throw error
-          await sleep(attempt * 500, undefined, { ref: false })
+          await sleep(attempt * 500, undefined, { signal: bounds.signal }).catch(() => {})
         }
       }
     },
