@@ -216,14 +216,33 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
          WHERE excluded.verified > verified OR (excluded.verified = verified AND excluded.time < time)`,
       )
       transaction(db, () => {
-        const [kept] = db
-          .prepare('SELECT count(*) FROM checkpoints WHERE log = ? AND odd = 1')
+        const [copied] = db.prepare('SELECT size FROM logs WHERE number = ?').raw().get([log]) as [
+          number,
+        ]
+        const [within, beyond] = db
+          .prepare(
+            `SELECT count(*) FILTER (WHERE size <= ?), count(*) FILTER (WHERE size > ?)
+             FROM checkpoints WHERE log = ? AND odd = 1`,
+          )
           .raw()
-          .get([log]) as [number]
-        let room = maxOdd - kept
+          .get([copied, copied, log]) as [number, number]
+        // Heads that go beyond the copy, which contradict nothing yet, take no room from those that do.
+        const room = { beyond: maxOdd - beyond, within: maxOdd - within }
         for (const { bytes, odd, root, size, time, verified } of checkpoints)
-          if (!odd || room-- > 0)
+          if (!odd || room[size > copied ? 'beyond' : 'within']-- > 0)
             put.run([log, size, root, time, Number(verified), Number(odd), bytes])
+      })
+    },
+    reviewCheckpoints(log, size, agrees) {
+      const rows = db
+        .prepare('SELECT size, root FROM checkpoints WHERE log = ? AND odd = 1 AND size <= ?')
+        .raw()
+        .all([log, size]) as [number, Uint8Array][]
+      const set = db.prepare(
+        'UPDATE checkpoints SET odd = 0 WHERE log = ? AND size = ? AND root = ?',
+      )
+      transaction(db, () => {
+        for (const [size, root] of rows) if (agrees({ root, size })) set.run([log, size, root])
       })
     },
     checkpointUpTo: (log, size) =>
@@ -328,6 +347,12 @@ export type AuditStore = {
 
   /** Keeps heads: of several with one size and root one that was verified, and of these the one dated first. */
   putCheckpoints(log: number, checkpoints: readonly KeptCheckpoint[]): void
+  /** Looks at heads up to a size again that were not on the way of the copy, which may have come to them. */
+  reviewCheckpoints(
+    log: number,
+    size: number,
+    agrees: (head: Pick<KeptCheckpoint, 'root' | 'size'>) => boolean,
+  ): void
   /** The largest head up to a size that was on the way of the copy. */
   checkpointUpTo(log: number, size: number): KeptCheckpoint | undefined
   /** The largest head above a size that is dated before a time. */
@@ -393,7 +418,7 @@ export type KeptCheckpoint = {
   time: number
   /** Whether its signature was. One that agrees with the copy is verified when it is needed. */
   verified: boolean
-  /** Whether it was not on the way of the copy when it was seen. */
+  /** Whether it was not on the way of the copy when that was looked at last. */
   odd: boolean
   bytes: Uint8Array
 }

@@ -56,6 +56,7 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
   })
   // What was posted counts as much as what was signed.
   for (const target of options.posted ?? []) await doing(() => extend(target))
+  store.reviewCheckpoints(copy.number, copy.size, agrees)
   await doing(copyBatches)
   await doing(fillHoles)
   await doing(readCheckpoints)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { fromHex, toHex } from '@machinefi/core'
-import { createLog, signCheckpoint } from '@machinefi/proof'
+import { createLog, decodeCheckpoint, signCheckpoint } from '@machinefi/proof'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createNodeReader } from '../../src/audit/createNodeReader.js'
 import { openAuditStore } from '../../src/audit/openAuditStore.js'
@@ -74,6 +74,9 @@ async function open(options: { batches?: number; idleMs?: number } = {}) {
     },
     get copy() {
       return copy
+    },
+    get store() {
+      return store
     },
     reopen() {
       store.close()
@@ -231,6 +234,39 @@ test('behavior: heads of others count for nothing, those of its own against it',
   )
   expect(await scene.sync()).toMatchObject({ contradiction: true, size: 6 })
 })
+
+test('behavior: heads that the copy comes to later leave room for one that contradicts it', async () => {
+  const scene = await open({ batches: 2 })
+  await scene.sync()
+  const { copy, store, t } = scene
+  // More than are kept, of a log that grows while it is read.
+  const late = Array.from({ length: 300 }, (_, i) => ({
+    ...{ bytes: new Uint8Array(), odd: true, time: 0, verified: true },
+    ...{ root: new Uint8Array(32), size: 10 + i },
+  }))
+  const next = await t.sign({ seq: 2, start: t.chain.time - 8 * hourMs, steps: [60, 70] })
+  expect(await t.ingest(next)).toMatchObject([{ ok: true }])
+  const { bytes, ...head } = await fetchHead(t)
+  store.putCheckpoints(copy.number, [{ ...head, bytes, odd: true, verified: true }, ...late])
+  const contradicting = await signHead(t, 1, new Uint8Array(32).fill(9))
+  scene.tamper((path, body) =>
+    path.startsWith('/log/checkpoints') ? Buffer.concat([contradicting, body]) : body,
+  )
+  expect(await scene.sync()).toMatchObject({ contradiction: true, size: 3 })
+  const odd = store.oddCheckpoints(copy.number).filter(({ size }) => size <= copy.size)
+  // With the one that it contradicts.
+  expect(odd.map(({ odd, size }) => [odd, size]).sort()).toEqual([
+    [false, 1],
+    [true, 1],
+  ])
+})
+
+async function fetchHead(t: TestNode) {
+  const path = `${t.node.url}/networks/${t.chain.network.id}/log/checkpoint`
+  const bytes = new Uint8Array(await (await fetch(path)).arrayBuffer())
+  const { root, size, time } = decodeCheckpoint(bytes)
+  return { bytes, root, size, time }
+}
 
 test('behavior: a head over more entries than anyone keeps', async () => {
   const scene = await open()
