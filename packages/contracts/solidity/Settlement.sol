@@ -40,6 +40,8 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
 
     /// @notice Most shards of a log.
     uint256 public constant MOST_LOGS = 8;
+    /// @dev A size is below it, as in the wire format.
+    uint64 private constant MOST_LOG_SIZE = 1 << 53;
     /// @dev How far the finality pointer moves by itself. A posting adds one window, so two catch up.
     uint32 private constant POSTING_LOOKS_AHEAD = 2;
     uint32 private constant REDEEMING_LOOKS_AHEAD = 32;
@@ -344,6 +346,8 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         for (uint256 i = 0; i < logs.length; i++) {
             uint256 shard = logs[i].shard;
             if (shard < next) revert LogsOutOfOrder(uint32(shard));
+            // No checkpoint can have such a size, and readers keep it in a double.
+            if (logs[i].size >= MOST_LOG_SIZE) revert LogTooLarge(uint32(shard), logs[i].size);
             next = shard + 1;
         }
     }

@@ -7,6 +7,7 @@ import {IDeviceRegistry} from "../solidity/interfaces/IDeviceRegistry.sol";
 import {IDisputes} from "../solidity/interfaces/IDisputes.sol";
 import {IMembership} from "../solidity/interfaces/IMembership.sol";
 import {ISettlement} from "../solidity/interfaces/ISettlement.sol";
+import {Metric} from "../solidity/metrics/Metric.sol";
 import {DisputeScene} from "./base/DisputeScene.sol";
 import {Vm} from "./base/Vm.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
@@ -35,6 +36,33 @@ contract Refuser {
 
     function withdraw() external {
         _disputes.withdraw();
+    }
+}
+
+/// @dev A metric that is 1 without any batch.
+contract StartsWithOne is Metric {
+    function checkParams(bytes calldata, uint8) external pure {}
+
+    function _wordCount() internal pure override returns (uint256) {
+        return 1;
+    }
+
+    function _fold(bytes calldata words, bytes calldata, Batch memory)
+        internal
+        pure
+        override
+        returns (bytes memory)
+    {
+        return words;
+    }
+
+    function _finish(bytes calldata, bytes calldata, Frame calldata)
+        internal
+        pure
+        override
+        returns (int256)
+    {
+        return 1;
     }
 }
 
@@ -1091,6 +1119,33 @@ contract DisputesCarryTest is DisputeScene {
         }
     }
 
+    /// @dev Nor is a member paid in the slot of another, whatever a metric starts with.
+    function test_answerEntry_ofAGhost() public {
+        ISettlement.Config memory c = config();
+        (c.metric, c.metricParams) = (address(new StartsWithOne()), "");
+        settlement.setConfig(c); // from the third window on
+        prepare(firstWindow, config());
+        IDisputes.EntryEvidence memory ghost;
+        (ghost.device, ghost.cumulative) = (deviceOf(1), 77);
+        setEntry(firstWindow, 3, ghost);
+        submit(firstWindow, operator);
+        address[] memory devices = new address[](1);
+        devices[0] = deviceOf(4);
+        membership.suspend(devices);
+        vm.warp(block.timestamp + CHALLENGE); // nobody challenged it
+        postHonest(window);
+        prepare(window + 1, c);
+        submit(window + 1, operator);
+        assertEq(entryOf(window + 1, 3).device, deviceOf(1), "carried");
+        assertEq(uint256(entryOf(window + 1, 3).value), 0, "not paid");
+        assertEq(uint256(entryOf(window + 1, 2).value), 1, "paid, without a step");
+        for (uint32 slot = 2; slot <= 3; slot++) {
+            openStep(window + 1, slot, 0);
+            answerEntry(window + 1, slot, 0, entryEvidence(window + 1, slot));
+            _openAndAnswer(window + 1, slot, deviceOf(slot + 1));
+        }
+    }
+
     function test_error_NotMemberOfSlot() public {
         _postFirst();
         address[4] memory devices = [address(0), deviceOf(2), deviceOf(9), address(0)];
@@ -1677,19 +1732,19 @@ contract DisputesLogTest is DisputeScene {
         answerReveal(window, 6, 0, nodes, "");
     }
 
-    /// @dev Each answer leaves one more response time, up to three times in a ledger of depth 6.
+    /// @dev Each answer leaves one more response time, up to four times in a ledger of depth 6.
     function test_reveal_extendsTheChallengeTime() public {
         uint64 endsAt = settlement.epoch(window).challengeEndsAt;
         openReveal(window, 6, 0);
         answerReveal(window, 6, 0);
         assertEq(settlement.epoch(window).challengeEndsAt, endsAt, "enough time is left");
-        assertEq(disputes.extendableUntil(window, 1), endsAt + 3 * uint64(RESPONSE), "bound");
+        assertEq(disputes.extendableUntil(window, 1), endsAt + 4 * uint64(RESPONSE), "bound");
         // An auditor that begins in the last second, and an operator that answers in the last second.
         vm.warp(endsAt - 1);
-        for (uint64 round = 1; round <= 2; round++) {
-            openReveal(window, 5, uint32(round - 1));
+        for (uint64 round = 1; round <= 3; round++) {
+            openReveal(window, 4, uint32(round));
             vm.warp(block.timestamp + RESPONSE - 1);
-            answerReveal(window, 5, uint32(round - 1));
+            answerReveal(window, 4, uint32(round));
             assertEq(
                 settlement.epoch(window).challengeEndsAt,
                 block.timestamp + RESPONSE,
@@ -1703,25 +1758,51 @@ contract DisputesLogTest is DisputeScene {
         vm.warp(block.timestamp + RESPONSE - 1);
         answerReveal(window, 1, 0);
         assertEq(settlement.epoch(window).challengeEndsAt, before, "no more");
-        assertTrue(before <= endsAt + 3 * RESPONSE, "bound holds");
+        assertTrue(before <= endsAt + 4 * RESPONSE, "bound holds");
     }
 
-    /// @dev An operator that reveals to itself takes no time from an auditor.
-    function test_reveal_extensionsCannotBeUsedUp() public {
-        uint64 endsAt = settlement.epoch(window).challengeEndsAt;
-        vm.warp(endsAt - 100);
+    /// @dev An auditor that was refused everything and begins at the very end gets to the steps of an
+    /// entry, though every answer comes in the last second, it needs a block to see each, and the
+    /// operator challenges itself all the time.
+    function test_answers_leaveTimeForTheSteps() public {
+        ISettlement.Config memory c = config();
+        (c.challengeWindow, c.responseTime) = (1 hours, 1 hours);
+        settlement.setConfig(c);
+        postHonest(window + 1); // whose rules were there before
+        uint32 w = window + 2;
+        append(signedBatch(34, 0, w), 0);
+        append(signedBatch(34, 1, w), 1);
+        prepare(w, c);
+        submit(w, operator);
+        vm.warp(settlement.epoch(w).challengeEndsAt - 100);
         for (uint32 i = 0; i < 10; i++) {
             vm.warp(block.timestamp + 1);
-            openReveal(window, 1, i);
-            answerReveal(window, 1, i);
+            openReveal(w, 1, i);
+            answerReveal(w, 1, i);
         }
-        openReveal(window, 6, 0);
+        openReveal(w, 6, 0);
+        vm.warp(block.timestamp + 1 hours - 1);
+        answerReveal(w, 6, 0);
+        vm.warp(block.timestamp + 12);
+        openReveal(w, 5, 1);
+        vm.warp(block.timestamp + 1 hours - 1);
+        answerReveal(w, 5, 1);
+        vm.warp(block.timestamp + 12);
+        openStep(w, 33, type(uint32).max);
+        vm.warp(block.timestamp + 1 hours - 1);
+        answerEntry(w, 33, type(uint32).max, entryEvidence(w, 33));
+        vm.warp(block.timestamp + 1 hours - 1);
+        openStep(w, 33, 0);
+        openStep(w, 33, 1);
+    }
+
+    function test_answerCarry_extendsTheChallengeTime() public {
+        vm.warp(settlement.epoch(window).challengeEndsAt - 1);
+        openCarry(window, 33, deviceOf(34));
         vm.warp(block.timestamp + RESPONSE - 1);
-        answerReveal(window, 6, 0);
-        openReveal(window, 5, 1);
-        vm.warp(block.timestamp + RESPONSE - 1);
-        answerReveal(window, 5, 1);
-        openStep(window, 33, 0);
+        IDisputes.EntryEvidence memory none;
+        answerCarry(window, 33, deviceOf(34), entryEvidence(window, 33), none);
+        assertEq(settlement.epoch(window).challengeEndsAt, block.timestamp + RESPONSE, "extended");
     }
 
     // Proofs

@@ -109,6 +109,29 @@ contract HolesTest is DisputeScene {
         }
     }
 
+    /// @dev An operator that shows nothing but what it is asked for, each time in the last second, on an epoch
+    /// that says only one thing too many: whoever began in the first hour is not out of time when it sees it.
+    function test_lateAnswersGainNoTime() public {
+        prepare(window, config());
+        IDisputes.EntryEvidence memory entry = entryOf(window, 0);
+        (entry.value, entry.cumulative) = (entry.value + 1, entry.cumulative + 1);
+        setEntry(window, 0, entry);
+        submit(window, operator);
+        vm.warp(block.timestamp + 1 hours);
+        openReveal(window, 2, 0);
+        vm.warp(block.timestamp + RESPONSE - 1);
+        answerReveal(window, 2, 0);
+        vm.warp(block.timestamp + 12);
+        openCarry(window, 0, deviceOf(1));
+        vm.warp(block.timestamp + RESPONSE - 1);
+        _answerCarry(window, 0);
+        vm.warp(block.timestamp + 12);
+        bytes32 id = openStep(window, 0, 2);
+        vm.warp(disputes.challenge(id).deadline + 1);
+        disputes.uphold(id);
+        assertEq(disputes.credit(challenger), 5 ether + CHALLENGE_BOND, "caught");
+    }
+
     // Whose money
 
     /// @dev Whoever is about to be convicted can only be the first to point at it: half of the bond is gone, and

@@ -671,6 +671,21 @@ contract SettlementEpochsTest is Scene {
         settlement.postEpoch(p);
     }
 
+    function test_error_LogTooLarge() public {
+        vm.warp(dueAt(firstWindow));
+        ISettlement.Posting memory p = posting(firstWindow, empty);
+        p.logs = logs(2);
+        p.logs[1].size = 1 << 53;
+        _expectPostError(
+            operator,
+            p,
+            abi.encodeWithSelector(ISettlement.LogTooLarge.selector, 1, uint64(1) << 53)
+        );
+        p.logs[1].size--;
+        vm.prank(operator);
+        settlement.postEpoch(p);
+    }
+
     /// @dev The logs are hashed as they lie in calldata: what their types do not allow is refused.
     function test_error_logs_dirty() public {
         vm.warp(dueAt(firstWindow));

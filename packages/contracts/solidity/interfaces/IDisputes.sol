@@ -373,7 +373,7 @@ interface IDisputes {
     ) external;
 
     /// @notice Answers a reveal. Leaves the challengers at least one more response time, as long as that is no more than
-    /// ⌈depth / 5⌉ + 1 response times after the first end of the challenge time.
+    /// ⌈depth / 5⌉ + 2 response times after the first end of the challenge time. So do `answerEntry` and `answerCarry`.
     /// @param nodes 48 bytes each (hash ‖ uint128 sum), from the left.
     /// @param siblings Of the challenged node, 48 bytes each, from its height up.
     function answerReveal(
@@ -419,7 +419,7 @@ interface IDisputes {
     /// @notice What an account can withdraw, in wei.
     function credit(address account) external view returns (uint256);
 
-    /// @notice Until when answered reveals may extend the challenge time, in Unix seconds; zero before the first.
+    /// @notice Until when answers may extend the challenge time, in Unix seconds; zero before the first.
     function extendableUntil(uint32 window, uint32 attempt) external view returns (uint64);
 
     /// @notice The settlement whose epochs are disputed.

@@ -205,6 +205,7 @@ interface ISettlement {
     error InvalidDepth(uint8 depth, uint32 memberCount);
     error TooManyLogs(uint256 logs, uint256 most);
     error LogsOutOfOrder(uint32 shard);
+    error LogTooLarge(uint32 shard, uint64 size);
     error TotalDecreased(uint128 ledgerTotal, uint128 parentTotal);
     error StepNotCovered(uint256 pending, uint256 covered);
     error InvalidLogKey(bytes32 x, bytes32 y);

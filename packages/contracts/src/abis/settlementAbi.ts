@@ -276,6 +276,22 @@ export const settlementAbi = [
         "internalType": "uint32",
         "name": "shard",
         "type": "uint32"
+      },
+      {
+        "internalType": "uint64",
+        "name": "size",
+        "type": "uint64"
+      }
+    ],
+    "name": "LogTooLarge",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "shard",
+        "type": "uint32"
       }
     ],
     "name": "LogsOutOfOrder",
