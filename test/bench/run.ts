@@ -1,3 +1,4 @@
+import { audit } from './audit.js'
 import type { Benchmark, Result } from './Benchmark.js'
 import { bytes } from './bytes.js'
 import { cose } from './cose.js'
@@ -10,7 +11,9 @@ import { size } from './size.js'
 // Prints every budget as a ratio to a baseline of the same run. Times are no gate: the exit code
 // is 0 whatever they are, and 1 only if a benchmark could not run.
 
-const benchmarks: readonly Benchmark[] = [bytes, size, ledger, cose, gas, ingest, replay]
+const benchmarks: readonly Benchmark[] = [
+  ...[bytes, size, ledger, cose, gas, ingest, replay, audit],
+]
 
 const args = process.argv.slice(2)
 const json = args.includes('--json')
