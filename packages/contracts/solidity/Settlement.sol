@@ -344,10 +344,11 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         if (logs.length > MOST_LOGS) revert TooManyLogs(logs.length, MOST_LOGS);
         uint256 next = 0;
         for (uint256 i = 0; i < logs.length; i++) {
-            uint256 shard = logs[i].shard;
+            Log calldata log = logs[i];
+            uint256 shard = log.shard;
             if (shard < next) revert LogsOutOfOrder(uint32(shard));
             // No checkpoint can have such a size, and readers keep it in a double.
-            if (logs[i].size >= MOST_LOG_SIZE) revert LogTooLarge(uint32(shard), logs[i].size);
+            if (log.size >= MOST_LOG_SIZE) revert LogTooLarge(uint32(shard), log.size);
             next = shard + 1;
         }
     }

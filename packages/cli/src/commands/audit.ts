@@ -212,7 +212,7 @@ function showFinding({ device, remedy, ...finding }: Finding) {
   return {
     ...finding,
     ...(device ? { did: formatDid(device) } : {}),
-    remedy: remedy && remedy.kind,
+    remedy: remedy?.kind ?? null,
   }
 }
 
