@@ -1858,6 +1858,11 @@ export const disputesAbi = [
             "internalType": "enum IDisputes.Status",
             "name": "status",
             "type": "uint8"
+          },
+          {
+            "internalType": "uint32",
+            "name": "responseTime",
+            "type": "uint32"
           }
         ],
         "internalType": "struct IDisputes.Challenge",

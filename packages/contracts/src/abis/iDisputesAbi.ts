@@ -1782,6 +1782,11 @@ export const iDisputesAbi = [
             "internalType": "enum IDisputes.Status",
             "name": "status",
             "type": "uint8"
+          },
+          {
+            "internalType": "uint32",
+            "name": "responseTime",
+            "type": "uint32"
           }
         ],
         "internalType": "struct IDisputes.Challenge",

@@ -422,4 +422,3 @@ async function ask<result>(what: string, call: Promise<result>): Promise<result>
     throw error instanceof ViemError ? new ChainUnavailableError(what, error) : error
   }
 }
-

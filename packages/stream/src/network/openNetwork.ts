@@ -161,7 +161,10 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
     refreshing ??= (async () => {
       refreshedAt = performance.now()
       try {
-        const [{ block, hash, time }, operator] = await Promise.all([chain.head(), chain.operatorState()])
+        const [{ block, hash, time }, operator] = await Promise.all([
+          chain.head(),
+          chain.operatorState(),
+        ])
         status.readAt = performance.now()
         status.head = block
         status.time = time
