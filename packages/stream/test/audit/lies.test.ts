@@ -5,12 +5,13 @@ import {
   readOperator,
   readShownEntries,
 } from '@machinefi/contracts'
-import { concatBytes, fromHex, toHex } from '@machinefi/core'
+import { concatBytes, fromHex } from '@machinefi/core'
 import { buildTrace, createLog, type Entry, reward, signCheckpoint } from '@machinefi/proof'
 import { formatEther, parseEther } from 'viem'
 import { expect, test } from 'vitest'
 import type { Action, Auditor, RecomputedEpoch } from '../../src/audit/index.js'
 import { dayMs, openScene, type Posted, type Scene } from './openScene.js'
+import { showLedger } from './showLedger.js'
 
 // An operator posts what is wrong. What is hidden from the auditor differs, and so does what it does.
 
@@ -63,29 +64,6 @@ async function expectSlashed(t: Scene, epoch: Epoch, actions: readonly Action[])
 /** The same with one entry changed. */
 function change(truth: RecomputedEpoch, slot: number, to: (entry: Entry) => Entry | null) {
   return truth.entries.map((entry, i) => (entry && i === slot ? to(entry) : entry))
-}
-
-/** Shows a ledger as a node does. */
-function showLedger(t: Scene, { epoch, ledger }: Posted, entries: readonly (Entry | null)[]) {
-  t.door = (path, response) => {
-    if (path !== `/epochs/${epoch.window}/ledger`) return undefined
-    const shown = entries.flatMap((entry, slot) =>
-      entry
-        ? [
-            {
-              ...entry,
-              cumulative: String(entry.cumulative),
-              device: toHex(entry.device),
-              slot,
-              traceRoot: toHex(entry.traceRoot),
-              value: String(entry.value),
-            },
-          ]
-        : [],
-    )
-    response.end(JSON.stringify({ entries: shown, ledgerRoot: toHex(ledger.root) }))
-    return true
-  }
 }
 
 test('carry, in a ledger that is shown: one challenge, nothing lost', { timeout }, async () => {
