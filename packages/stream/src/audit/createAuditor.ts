@@ -27,17 +27,8 @@ import {
   verifyCheckpoint,
   verifyReceipt,
 } from '@machinefi/proof'
-import {
-  assertSchema,
-  batchId,
-  decodeBatch,
-  encodeBatch,
-  type Schema,
-  type SignedBatch,
-  schemaHash,
-} from '@machinefi/telemetry'
+import { batchId, decodeBatch, encodeBatch, type SignedBatch } from '@machinefi/telemetry'
 import type { Account, Address } from 'viem'
-import type { ChainConfig } from '../chain/chain.js'
 import { fetchLedger } from '../epochs/fetchLedger.js'
 import { diffEpoch, probeEpoch, readClaimBatches, sampleEpoch } from './checkLedger.js'
 import { checkLog } from './checkLog.js'
@@ -56,6 +47,7 @@ import { type LogCopy, openLogCopy } from './openLogCopy.js'
 import { type Dispute, readDispute } from './readDispute.js'
 import { type RecomputedEpoch, recomputeEpoch } from './recomputeEpoch.js'
 import { copyBatch, type SyncReport, syncLog } from './syncLog.js'
+import { toSchema } from './toSchema.js'
 import { type Finding, sortFindings, type Verdict } from './Verdict.js'
 
 /**
@@ -96,8 +88,6 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     reader: createNodeReader({ network: network.id, url }),
     shard: 0,
   }))
-  const schemas = new Map<string, Schema>()
-  for (const schema of options.schemas ?? []) addSchema(schema)
   const copies = new Map<string, LogCopy>()
   const challenger = createChallenger({
     account,
@@ -121,16 +111,6 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   const told = new Set<string>()
   const judgedLast = new Map<Hex, { at: number; block: number; verdict: Verdict }>()
 
-  function addSchema(schema: Schema) {
-    schemas.set(Buffer.from(schemaHash(schema)).toString('hex'), schema)
-  }
-
-  function schemaOf({ schemaHash: hash, schema: id }: ChainConfig): Schema {
-    const schema = schemas.get(Buffer.from(hash).toString('hex'))
-    if (!schema) throw new UnknownSchemaError(id)
-    return schema
-  }
-
   function copyOf(operator: Hex, shard: number): LogCopy {
     const key = `${operator.toLowerCase()}/${shard}`
     const known = copies.get(key)
@@ -140,25 +120,18 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return copy
   }
 
-  /** Who runs a node, and the schema it has: what it says is held against the chain. */
+  /** Who runs a node, as it says: what it shows is held against that operator's key. */
   async function describe(node: AuditedNode): Promise<void> {
     if (node.operator) return
     const answer = (await node.reader.readJson('', { maxBytes: 65_536, signal })) as {
       operator?: unknown
-      schema?: unknown
       shard?: unknown
     } | null
-    try {
-      addSchema(assertIsSchema(answer?.schema))
-      const { operator, shard } = answer ?? {}
-      if (typeof operator !== 'string' || typeof shard !== 'number') return
-      parseAddress(operator)
-      if (shard >>> 0 !== shard) return
-      node.operator = operator.toLowerCase() as Hex
-      node.shard = shard
-    } catch (error) {
-      if (!(error instanceof BaseError)) throw error
-    }
+    const { operator, shard } = answer ?? {}
+    if (typeof operator !== 'string' || typeof shard !== 'number') return
+    if (!/^0x[0-9a-f]{40}$/i.test(operator) || shard >>> 0 !== shard) return
+    node.operator = operator.toLowerCase() as Hex
+    node.shard = shard
   }
 
   async function sync(): Promise<SyncReport[]> {
@@ -339,7 +312,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       network: id,
       onProgress: (done, of) => onProgress?.({ done, of, step: 'recompute', window }),
       parent: parent && { depth: parent.depth, entries: parent.entries! },
-      schema: schemaOf(config),
+      schema: toSchema(config),
       signal,
       window: windowOf(window),
     })
@@ -735,8 +708,6 @@ export declare namespace createAuditor {
      * chain. @default 0
      */
     sample?: number | undefined
-    /** All schemas that the network ever had. @default what the nodes say, held against the chain */
-    schemas?: readonly Schema[] | undefined
     signal?: AbortSignal | undefined
   }
 }
@@ -837,11 +808,6 @@ function encodeCheckpoint(parts: Pick<DecodedCheckpoint, 'protected' | 'root' | 
   )
 }
 
-function assertIsSchema(value: unknown): Schema {
-  assertSchema(value as Schema)
-  return value as Schema
-}
-
 /** There is no epoch to check. */
 export class NotPostedError extends BaseError {
   override readonly name = 'NotPostedError'
@@ -855,16 +821,5 @@ export class UnknownParentError extends BaseError {
   override readonly name = 'UnknownParentError'
   constructor(window: number) {
     super(`The ledger that window ${window} builds on is not known.`, { kind: 'transport' })
-  }
-}
-
-/** A schema that was neither given nor shown by a node. */
-export class UnknownSchemaError extends BaseError {
-  override readonly name = 'UnknownSchemaError'
-  constructor(id: number) {
-    super(`Schema ${id} is not known.`, {
-      kind: 'input',
-      metaMessages: ['The chain has its hash only: give the schema, or a node that shows it.'],
-    })
   }
 }
