@@ -535,9 +535,10 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     const copy = copyOf(operator, shard)
     const odd = size > copy.size || !equalBytes(copy.log.root(size), root)
     const head = encodeCheckpoint({ protected: header, root, signature })
-    store.putCheckpoints(copy.number, [{ bytes: head, odd, root, size, time, verified: true }])
+    const kept = { bytes: head, odd, root, size, time, verified: true }
+    store.putCheckpoints(copy.number, [kept], { given: true })
     judgedLast.clear()
-    return true
+    return store.hasCheckpoint(copy.number, kept)
   }
 
   async function act({ window }: { window?: number | undefined } = {}): Promise<Action[]> {
@@ -723,7 +724,8 @@ export type Auditor = {
    * Keeps a head that somebody else saw, which may be more than this auditor was shown.
    *
    * @param head a checkpoint; or a receipt, with the batch that it is for.
-   * @returns whether an operator of the network signed it.
+   * @returns whether an operator of the network signed it, and it was kept: of hundreds that go beyond
+   * the copy of the log only those that are dated first are.
    */
   keep(head: Uint8Array, options?: { batch?: Uint8Array }): Promise<boolean>
   /** Windows that were posted and not found right yet; without final ones whose rows have expired. */

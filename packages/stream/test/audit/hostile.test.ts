@@ -261,6 +261,30 @@ test('behavior: heads that the copy comes to later leave room for one that contr
   ])
 })
 
+test('behavior: of heads beyond the copy the ones dated first stay, of each kind', async () => {
+  const scene = await open()
+  await scene.sync()
+  const { copy, store } = scene
+  const toHead = (time: number) => ({
+    ...{ bytes: new Uint8Array(), odd: true, time, verified: true },
+    ...{ root: new Uint8Array(32), size: 2 ** 40 - time },
+  })
+  const [early, late] = [0, 1000].map((from) =>
+    Array.from({ length: 300 }, (_, i) => toHead(from + i)),
+  )
+  const countOf = (heads = early) =>
+    heads.filter((head) => store.hasCheckpoint(copy.number, head)).length
+  store.putCheckpoints(copy.number, late!)
+  expect([countOf(early), countOf(late)]).toEqual([0, 256])
+  store.putCheckpoints(copy.number, early!.slice(0, 100))
+  expect([countOf(early), countOf(late)]).toEqual([100, 156])
+  store.putCheckpoints(copy.number, early!.slice(100), { given: true })
+  expect([countOf(early), countOf(late)]).toEqual([300, 156])
+  store.putCheckpoints(copy.number, late!, { given: true })
+  expect(store.hasCheckpoint(copy.number, late!.at(-1)!)).toBe(false)
+  expect(countOf(early)).toBe(300)
+})
+
 async function fetchHead(t: TestNode) {
   const path = `${t.node.url}/networks/${t.chain.network.id}/log/checkpoint`
   const bytes = new Uint8Array(await (await fetch(path)).arrayBuffer())

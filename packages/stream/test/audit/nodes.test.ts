@@ -1,9 +1,10 @@
 import { readChallenges, readConfig, setConfig } from '@machinefi/contracts'
-import { toHex } from '@machinefi/core'
+import { fromHex, toHex } from '@machinefi/core'
+import { signCheckpoint } from '@machinefi/proof'
 import { defineSchema, schemaHash } from '@machinefi/telemetry'
 import { expect, test } from 'vitest'
 import { walker } from '../createFakeChain.js'
-import { openScene, type Scene } from './openScene.js'
+import { hourMs, openScene, type Scene } from './openScene.js'
 
 // What nodes say of themselves and of the network, or how they say it, is not what it should be.
 
@@ -65,4 +66,53 @@ test('behavior: the schema changes while an auditor follows', { timeout }, async
   expect(truth.entries.map((entry) => entry?.value)).toEqual([0n, 0n, 0n, 0n])
   await t.post(truth)
   expect(await auditor.check(t.windowOf(1))).toMatchObject({ claims: 4, ok: true })
+})
+
+test('behavior: a receipt counts, however many heads a node shows', { timeout }, async () => {
+  await using t = await openScene()
+  await t.playDay(0)
+  const batch = await t.sign({ device: 2, hour: 20, seq: 3 })
+  await t.setTime(t.now + 5 * hourMs)
+  const [outcome] = await t.node.ingest(t.network.id, [batch.bytes])
+  if (!outcome?.ok) throw new Error('refused')
+  await t.endDay(0)
+  const helper = await t.audit({ client: t.connect(4) })
+  await helper.sync()
+  const logs = [{ shard: 0, size: 12 }]
+  await t.post(await helper.recompute(t.windowOf(0), { logs }))
+  let shown = 0
+  t.door = async (path, response) => {
+    if (path === '/log/checkpoint') {
+      const base = `${t.url}/networks/${t.network.id}/log/checkpoint?size=12`
+      response.end(Buffer.from(await (await fetch(base)).arrayBuffer()))
+      return true
+    }
+    if (!path.startsWith('/log/checkpoints')) return false
+    // Of logs that nobody has, and dated so that they prove nothing for a long time.
+    const heads = Array.from({ length: 16 }, () =>
+      signCheckpoint({
+        network: t.id,
+        operator: fromHex(t.operator.account.address),
+        root: new Uint8Array(32).fill(1),
+        shard: 0,
+        signer: t.logSigner,
+        size: 2 ** 50 + shown++,
+        time: Date.UTC(2100, 0, 1),
+      }),
+    )
+    response.end(Buffer.concat(await Promise.all(heads)))
+    return true
+  }
+  const auditor = await t.audit()
+  for (let round = 0; round < 18; round++) {
+    await t.setTime(t.now + 61_000)
+    await auditor.sync()
+  }
+  expect(shown).toBeGreaterThan(256)
+  expect(await auditor.check(t.windowOf(0))).toMatchObject({ claims: 4, ok: true })
+  expect(await auditor.keep(outcome.receipt, { batch: batch.bytes })).toBe(true)
+  expect(await auditor.act()).toMatchObject([
+    { kind: 'proven', text: expect.stringContaining('is slashed') },
+    { kind: 'withdrawn' },
+  ])
 })
