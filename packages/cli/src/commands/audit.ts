@@ -224,7 +224,7 @@ function showEvent(event: Exclude<AuditEvent, { type: 'failed' }>) {
 
 /** What was kept back may be right; everything else is not. */
 const isFraud = ({ why }: Finding) =>
-  why !== 'withheld-data' && why !== 'unknown-parent' && why !== 'sample'
+  !['withheld-data', 'unknown-node', 'unknown-parent', 'sample'].includes(why)
 
 /** @throws {FraudFoundError} @throws {NotCheckedError} */
 function assertRight({ verdicts }: Report, nameOf: (window: number) => string): void {

@@ -30,7 +30,7 @@ import {
 import { batchId, decodeBatch, encodeBatch, type SignedBatch } from '@machinefi/telemetry'
 import type { Account, Address } from 'viem'
 import { fetchLedger } from '../epochs/fetchLedger.js'
-import { diffEpoch, probeEpoch, readClaimBatches, sampleEpoch } from './checkLedger.js'
+import { describe, diffEpoch, probeEpoch, readClaimBatches, sampleEpoch } from './checkLedger.js'
 import { checkLog } from './checkLog.js'
 import {
   type Action,
@@ -98,7 +98,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     fromBlock: fromBlock ?? 0n,
     maxStake: options.maxStake,
     network,
-    patienceMs: options.patienceMs ?? 0,
+    patienceMs: options.patienceMs ?? 3_600_000,
     store,
   })
   /** Devices that were caught, by address. */
@@ -121,7 +121,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   }
 
   /** Who runs a node, as it says: what it shows is held against that operator's key. */
-  async function describe(node: AuditedNode): Promise<void> {
+  async function identify(node: AuditedNode): Promise<void> {
     if (node.operator) return
     const answer = (await node.reader.readJson('', { maxBytes: 65_536, signal })) as {
       operator?: unknown
@@ -154,7 +154,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       size: 0,
     })
     try {
-      await describe(node)
+      await identify(node)
     } catch (error) {
       if (!(error instanceof NodeRefusedError)) throw error
       return failed(error.shortMessage)
@@ -244,6 +244,10 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
 
   const readersOf = (operator: Hex) =>
     nodes.filter((node) => node.operator === operator).map(({ reader }) => reader)
+
+  /** Whether all nodes are other operators'. One that does not say whose it is may be anyone's. */
+  const isStranger = (operator: Hex) =>
+    nodes.every((node) => node.operator !== undefined && node.operator !== operator)
 
   /** The epoch that another one builds on: null before the first window. */
   function parentOf(epoch: AuditedEpoch): AuditedEpoch | null {
@@ -373,10 +377,19 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       store,
     })
     const conclude = (claims: number, findings: readonly Finding[], complete = true): Verdict => {
-      const all = sortFindings([...log.findings, ...findings])
+      const seen = [...log.findings, ...findings]
+      const all = sortFindings(isStranger(operator) ? seen.map(excuse) : seen)
       return { window, attempt, ok: all.length === 0, claims, complete, findings: all }
     }
 
+    /** Whom nobody asks, keeps nothing back. */
+    const excuse = (finding: Finding): Finding => {
+      const { remedy, why } = finding
+      if (why !== 'withheld-data') return finding
+      const what = remedy ? `${describe(remedy)} is asked for on chain` : 'give one'
+      const text = `No node of ${operator}, which posted window ${window}, is known: ${what}.`
+      return { ...finding, text, why: 'unknown-node' }
+    }
     const kept = store.ledger(window, epochHash)
     if (scope === 'log' || (log.covered && kept?.claims !== undefined))
       return conclude(kept?.claims ?? 0, [])
@@ -701,7 +714,7 @@ export declare namespace createAuditor {
     onProgress?: ((progress: AuditProgress) => void) | undefined
     /**
      * How long an operator may keep data back before it is asked for on chain, where every answer
-     * costs a bond; less where the time to challenge runs out. @default 0
+     * costs a bond; less where the time to challenge runs out. @default 3_600_000
      */
     patienceMs?: number | undefined
     /**

@@ -252,18 +252,14 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     // What may be answered is asked for one after the other, as each answer shows where to go on.
     const guesses = usable.filter((finding) => !finding.certain)
     if (guesses.length === 0 || open.length > 0) return false
-    if (!complete) {
-      const since = withheldSince.get(epoch.epochHash) ?? clock()
-      withheldSince.set(epoch.epochHash, since)
-      if (clock() - since < patienceMs && !isUrgent(epoch)) {
-        note({
-          kind: 'waiting',
-          text: `The operator may still show its data of window ${window}.`,
-          sent: false,
-          ...about,
-        })
-        return false
-      }
+    if (!complete && (await isPatient(epoch, guesses))) {
+      note({
+        kind: 'waiting',
+        text: `The operator may still show its data of window ${window}.`,
+        sent: false,
+        ...about,
+      })
+      return false
     }
     const most = await countAtOnce(epoch, guesses)
     let asked = 0
@@ -279,7 +275,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
   /** How many guesses are made at once: as many as it takes to come to an end in time. */
   async function countAtOnce(epoch: AuditedEpoch, guesses: readonly Finding[]): Promise<number> {
     const first = guesses[0]!
-    if (first.why === 'withheld-data' || first.why === 'sample') {
+    if (first.why === 'withheld-data' || first.why === 'unknown-node' || first.why === 'sample') {
       // A head shows nothing of the ledger: that is asked for in the same round.
       if (first.remedy?.kind === 'checkpoint') return 2
       return first.remedy?.kind === 'reveal' ? 1 : 4
@@ -294,9 +290,20 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     return Math.max(1, Math.ceil((guesses.length + 1) ** (1 / rounds)) - 1)
   }
 
-  /** Whether the time left is hardly enough to find anything out. */
-  function isUrgent(epoch: AuditedEpoch): boolean {
-    return epoch.challengeEndsAt - chain.time < 2 * patienceMs
+  /** Whether there still is time to wait for data: one that was out of patience stays so. */
+  async function isPatient(epoch: AuditedEpoch, guesses: readonly Finding[]): Promise<boolean> {
+    const { challengeEndsAt, epochHash, window } = epoch
+    const since = withheldSince.get(epochHash) ?? clock()
+    withheldSince.set(epochHash, since)
+    const left = challengeEndsAt - chain.time
+    const half = (await chain.config(window)).challengeWindowMs / 2
+    const isStranger = guesses.some(({ why }) => why === 'unknown-node')
+    // Whoever has a node that was not given is not to blame, but must not get away with it either.
+    const waits = isStranger
+      ? left > half
+      : clock() - since < patienceMs && left > Math.min(half, 2 * patienceMs)
+    if (!waits) withheldSince.set(epochHash, Number.NEGATIVE_INFINITY)
+    return waits && Number.isFinite(since)
   }
 
   async function prove(

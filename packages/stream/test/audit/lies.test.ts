@@ -10,7 +10,7 @@ import { buildTrace, createLog, type Entry, reward, signCheckpoint } from '@mach
 import { formatEther, parseEther } from 'viem'
 import { expect, test } from 'vitest'
 import type { Action, Auditor, RecomputedEpoch } from '../../src/audit/index.js'
-import { dayMs, openScene, type Posted, type Scene } from './openScene.js'
+import { dayMs, openScene, type Posted, type Scene, times } from './openScene.js'
 import { showLedger } from './showLedger.js'
 
 // An operator posts what is wrong. What is hidden from the auditor differs, and so does what it does.
@@ -228,17 +228,25 @@ test('withheld data: an honest operator that answers loses nothing', { timeout }
   expect(await late.check(t.windowOf(0))).toMatchObject({ claims: 2, ok: true })
 })
 
-test('options: patienceMs', { timeout }, async () => {
+test.each([
+  ['an hour by default', undefined, 3600],
+  ['as long as it is told', 1000_000, 1000],
+  ['until half of the challenge window is over', 10 ** 12, times.challengeWindow / 2],
+])('options: patienceMs: %s', { timeout }, async (_, patienceMs, seconds) => {
   await using t = await openScene({ devices: 1 })
   const { truth } = await openDay(t)
   await t.post(truth)
-  const late = await t.audit({ client: t.connect(4), patienceMs: 1000_000 })
+  const late = await t.audit({ client: t.connect(4), patienceMs })
   t.door = (path, response) => {
     response.writeHead(404).end()
     return path !== ''
   }
-  expect(kinds(await late.act())).toEqual(['waiting'])
-  await t.setTime(t.now + 1001_000)
+  const start = t.now
+  for (const after of [0, seconds - 60]) {
+    await t.setTime(start + after * 1000)
+    expect(kinds(await late.act())).toEqual(['waiting'])
+  }
+  await t.setTime(start + (seconds + 60) * 1000)
   expect(kinds(await late.act())).toContain('opened')
 })
 

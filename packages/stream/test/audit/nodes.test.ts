@@ -1,10 +1,17 @@
-import { readChallenges, readConfig, setConfig } from '@machinefi/contracts'
+import {
+  bondOperator,
+  listOperator,
+  readChallenges,
+  readConfig,
+  setConfig,
+} from '@machinefi/contracts'
 import { fromHex, toHex } from '@machinefi/core'
 import { signCheckpoint } from '@machinefi/proof'
 import { defineSchema, schemaHash } from '@machinefi/telemetry'
+import { parseEther } from 'viem'
 import { expect, test } from 'vitest'
-import { walker } from '../createFakeChain.js'
-import { hourMs, openScene, type Scene } from './openScene.js'
+import { createSigner, walker } from '../createFakeChain.js'
+import { hourMs, openScene, type Scene, times } from './openScene.js'
 
 // What nodes say of themselves and of the network, or how they say it, is not what it should be.
 
@@ -115,4 +122,43 @@ test('behavior: a receipt counts, however many heads a node shows', { timeout },
     { kind: 'proven', text: expect.stringContaining('is slashed') },
     { kind: 'withdrawn' },
   ])
+})
+
+test('behavior: the only node is of another operator than the one that posted', {
+  timeout,
+}, async () => {
+  await using t = await openScene()
+  const standby = t.connect(2)
+  await listOperator(t.client, { network: t.network, operator: standby.account.address })
+  await bondOperator(standby, {
+    logKey: toHex(createSigner().publicKey),
+    network: t.network,
+    value: parseEther('1'),
+  })
+  await t.playDay(0)
+  await t.endDay(0)
+  await t.node.settle()
+  await change(t, (answer) => ({ ...answer, operator: standby.account.address }))
+  const show = t.door
+  t.door = (path, response) => {
+    if (path === '') return show!(path, response)
+    response.writeHead(404).end()
+    return true
+  }
+  const auditor = await t.audit()
+  await auditor.sync()
+  const { findings, ok } = await auditor.check(t.windowOf(0))
+  expect(ok).toBe(false)
+  const text = `No node of ${t.operator.account.address.toLowerCase()}`
+  for (const finding of findings)
+    expect(finding).toMatchObject({ text: expect.stringContaining(text), why: 'unknown-node' })
+  // Its node may be given yet, as long as there is time.
+  const start = t.now
+  for (const share of [0, 0.45]) {
+    await t.setTime(start + share * times.challengeWindow * 1000)
+    expect(await auditor.act()).toMatchObject([{ kind: 'waiting' }])
+  }
+  // Nor does it help an operator to have none.
+  await t.setTime(start + 0.55 * times.challengeWindow * 1000)
+  expect((await auditor.act())[0]).toMatchObject({ kind: 'opened', why: 'unknown-node' })
 })

@@ -156,6 +156,7 @@ export async function openScene(options: openScene.Options = {}): Promise<Scene>
         fromBlock,
         network,
         nodeUrl: scene.doorUrl,
+        patienceMs: 0,
         ...changes,
       })
       closers.push(() => auditor.close())
