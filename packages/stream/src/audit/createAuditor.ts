@@ -30,6 +30,7 @@ import {
 import { batchId, decodeBatch, encodeBatch, type SignedBatch } from '@machinefi/telemetry'
 import type { Account, Address } from 'viem'
 import { fetchLedger } from '../epochs/fetchLedger.js'
+import { type BoundedReader, boundReader } from './boundReader.js'
 import { describe, diffEpoch, probeEpoch, readClaimBatches, sampleEpoch } from './checkLedger.js'
 import { checkLog } from './checkLog.js'
 import {
@@ -46,7 +47,7 @@ import { openAuditStore } from './openAuditStore.js'
 import { type LogCopy, openLogCopy } from './openLogCopy.js'
 import { type Dispute, readDispute } from './readDispute.js'
 import { type RecomputedEpoch, recomputeEpoch } from './recomputeEpoch.js'
-import { copyBatch, type SyncReport, syncLog } from './syncLog.js'
+import { copyBatch, type PartialEntries, type SyncReport, syncLog } from './syncLog.js'
 import { toSchema } from './toSchema.js'
 import { type Finding, sortFindings, type Verdict } from './Verdict.js'
 
@@ -85,9 +86,12 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   const nodes: AuditedNode[] = urls.map((url) => ({
     headsReadAt: Number.NEGATIVE_INFINITY,
     operator: undefined,
+    partial: { from: 0, parts: [], size: 0 },
     reader: createNodeReader({ network: network.id, url }),
     shard: 0,
   }))
+  /** The same while epochs are judged, for which no node may take too long. */
+  let bounded = new Map<AuditedNode, BoundedReader>()
   const copies = new Map<string, LogCopy>()
   const challenger = createChallenger({
     account,
@@ -134,18 +138,34 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     node.shard = shard
   }
 
-  async function sync(): Promise<SyncReport[]> {
+  /** A share of the time until the next epoch cannot be challenged any more. */
+  function turnMs(most: number): number {
+    const left = chain
+      .epochs()
+      .filter(({ status }) => status === 'pending')
+      .map(({ challengeEndsAt }) => challengeEndsAt - chain.time)
+      .filter((ms) => ms > 0)
+    return Math.max(minTurnMs, Math.min(most, Math.min(...left) / (4 * nodes.length)))
+  }
+
+  /** Gives nodes new time to answer what comes up while epochs are judged. */
+  function refill(most = maxTurnMs) {
+    const budgetMs = turnMs(most)
+    bounded = new Map(nodes.map((node) => [node, boundReader(node.reader, budgetMs)]))
+  }
+
+  async function sync(most = maxTimerMs): Promise<SyncReport[]> {
     judgedLast.clear()
     await chain.refresh()
     const reports: SyncReport[] = []
-    for (const node of nodes) reports.push(await syncNode(node))
+    for (const node of nodes) reports.push(await syncNode(node, most))
     // Nothing that is not final yet builds on what is before the last final window.
     const final = chain.epochs().findLast(({ status }) => status === 'final')
     if (final) store.dropLedgers(final.window)
     return reports
   }
 
-  async function syncNode(node: AuditedNode): Promise<SyncReport> {
+  async function syncNode(node: AuditedNode, most: number): Promise<SyncReport> {
     const failed = (problem: string): SyncReport => ({
       batches: 0,
       contradiction: false,
@@ -170,10 +190,12 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       logKey,
       network: id,
       onProgress: (done, of) => onProgress?.({ done, of, step: 'download' }),
+      partial: node.partial,
       posted: postedHeads(operator, shard),
       reader: node.reader,
       signal,
       store,
+      turnMs: turnMs(most),
     })
     // Perhaps somebody else runs it now.
     if (report.foreign) node.operator = undefined
@@ -205,7 +227,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     // The second batch is in no log: the node is asked for it, a few devices at a time.
     const some = members.slice(nextMember, nextMember + devicesAtOnce)
     nextMember = nextMember + devicesAtOnce < members.length ? nextMember + devicesAtOnce : 0
-    const { reader } = node
+    const reader = boundReader(node.reader, turnMs(maxTurnMs))
     const asked = some.filter(({ suspendedAt }) => suspendedAt === 0)
     for (const found of await readEquivocations({ members: asked, network: id, reader, signal }))
       add(found)
@@ -243,7 +265,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   }
 
   const readersOf = (operator: Hex) =>
-    nodes.filter((node) => node.operator === operator).map(({ reader }) => reader)
+    nodes.filter((node) => node.operator === operator).map((node) => bounded.get(node)!)
 
   /** Whether all nodes are other operators'. One that does not say whose it is may be anyone's. */
   const isStranger = (operator: Hex) =>
@@ -272,19 +294,22 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   /** Entries with the posted root and total, if a node shows them. */
   async function showLedger(epoch: AuditedEpoch): Promise<readonly (Entry | null)[] | undefined> {
     const { operator, window } = epoch
-    for (const { url } of [...readersOf(operator), ...nodes.map(({ reader }) => reader)]) {
-      const answer = await fetchLedger({
-        network: network.id,
-        peer: new URL(url),
-        posted: {
-          ...epoch,
-          block: Number(epoch.blockNumber),
-          gasUsed: 0n,
-          transaction: epoch.transactionHash,
-        },
-      })
+    for (const reader of [...readersOf(operator), ...bounded.values()]) {
+      const ask = (timeoutMs: number) =>
+        fetchLedger({
+          network: network.id,
+          peer: new URL(reader.url),
+          posted: {
+            ...epoch,
+            block: Number(epoch.blockNumber),
+            gasUsed: 0n,
+            transaction: epoch.transactionHash,
+          },
+          timeoutMs: Math.min(timeoutMs, maxTurnMs),
+        })
+      const answer = await reader.spend('/ledger', ask).catch(toRefusal)
       signal?.throwIfAborted()
-      if (!answer.ok) continue
+      if (!answer?.ok) continue
       const kept = store.ledger(window, epoch.epochHash)
       if (!kept?.entries)
         store.putLedger(window, epoch.epochHash, {
@@ -322,14 +347,15 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     })
   }
 
-  async function check(window: number): Promise<Verdict> {
+  async function check(window: number, most = maxTurnMs): Promise<Verdict> {
     await chain.refresh()
     const epoch = standing(window)
     if (!epoch) throw new NotPostedError(window)
     // A node is asked only for what was posted since it was asked last.
-    if (!isCovered(epoch))
+    if (!isCovered(epoch) && most > 0)
       for (const node of nodes)
-        if (!node.operator || node.operator === epoch.operator) await syncNode(node)
+        if (!node.operator || node.operator === epoch.operator) await syncNode(node, most)
+    refill(most)
     return judge(epoch)
   }
 
@@ -557,6 +583,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   async function act({ window }: { window?: number | undefined } = {}): Promise<Action[]> {
     if (!dryRun && !account) throw new AuditAccountMissingError()
     await chain.refresh()
+    refill()
     const failures: unknown[] = []
     const actions = await challenger.act(() => judgeAll(window, failures))
     actions.push(...(await suspend()))
@@ -654,9 +681,12 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   }
 
   return {
-    sync,
-    recompute,
-    check,
+    sync: () => sync(),
+    recompute(window, what) {
+      refill()
+      return recompute(window, what)
+    },
+    check: (window) => check(window),
     act,
     keep,
     windows,
@@ -674,8 +704,11 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         }
       }
       while (!either.aborted) {
-        await attempt(async () => onEvent({ type: 'synced', reports: await sync() }))
-        for (const window of (await attempt(windows)) ?? []) await attempt(() => check(window))
+        await attempt(async () => onEvent({ type: 'synced', reports: await sync(maxTurnMs) }))
+        // All that is asked for once more has one turn.
+        const until = performance.now() + maxTurnMs
+        for (const window of (await attempt(windows)) ?? [])
+          await attempt(() => check(window, until - performance.now()))
         if (dryRun || account) await attempt(act)
         await sleep(everyMs, undefined, { signal: either }).catch(() => {})
       }
@@ -788,6 +821,7 @@ type AuditedNode = {
   /** When all heads that are not final were read last. */
   headsReadAt: number
   operator: Hex | undefined
+  partial: PartialEntries
   reader: NodeReader
   shard: number
 }
@@ -800,6 +834,11 @@ type Known = {
 }
 
 const rereadMs = 60_000
+/** For one node, while others or what is wrong wait for it. */
+const maxTurnMs = 60_000
+const minTurnMs = 1000
+/** More than a timer can be set to. */
+const maxTimerMs = 2 ** 31 - 1
 /** A verdict of the same block is not made again within this time. */
 const freshMs = 1000
 const maxEquivocations = 64
@@ -807,6 +846,11 @@ const maxEquivocations = 64
 const devicesAtOnce = 16
 /** Slots whose batches are asked for once more. */
 const maxDoubtful = 64
+
+/** What a node refuses is no answer. */
+function toRefusal(error: unknown): undefined {
+  if (!(error instanceof NodeRefusedError)) throw error
+}
 
 /** A checkpoint from its parts (docs/protocol/log.md): a receipt has them all but the root. */
 function encodeCheckpoint(parts: Pick<DecodedCheckpoint, 'protected' | 'root' | 'signature'>) {

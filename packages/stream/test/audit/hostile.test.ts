@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { fromHex, toHex } from '@machinefi/core'
 import { createLog, decodeCheckpoint, signCheckpoint } from '@machinefi/proof'
+import { readBatch } from '@machinefi/telemetry'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createNodeReader } from '../../src/audit/createNodeReader.js'
 import { openAuditStore } from '../../src/audit/openAuditStore.js'
@@ -23,14 +24,16 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-async function open(options: { batches?: number; idleMs?: number } = {}) {
-  const { batches: count = 6 } = options
+async function open(
+  options: { batches?: number; idleMs?: number; paceMs?: number; steps?: readonly number[] } = {},
+) {
+  const { batches: count = 6, steps = [60, 70] } = options
   const t = await createTestNode()
   cleanups.push(() => t[Symbol.asyncDispose]())
   const url = await t.node.listen({ port: 0 })
   const batches = []
   for (let seq = 0; seq < count; seq++)
-    batches.push(await t.sign({ seq, start: t.chain.time + seq * 60 * 1000 * 4, steps: [60, 70] }))
+    batches.push(await t.sign({ seq, start: t.chain.time + seq * 60 * 1000 * 4, steps }))
   t.moveTo(t.chain.time + 20 * hourMs)
   for (const batch of batches) await t.ingest(batch)
 
@@ -60,6 +63,7 @@ async function open(options: { batches?: number; idleMs?: number } = {}) {
     return { copy: openLogCopy(store, fromHex(t.chain.operator), 0), store }
   }
   let { copy, store } = openCopy()
+  const partial = { from: 0, parts: [], size: 0 }
   const members = await t.chain.members(0, t.chain.block)
   const reader = createNodeReader({
     idleMs: options.idleMs ?? 2000,
@@ -82,14 +86,17 @@ async function open(options: { batches?: number; idleMs?: number } = {}) {
       store.close()
       ;({ copy, store } = openCopy())
     },
-    sync: (): Promise<SyncReport> =>
+    sync: (turnMs?: number): Promise<SyncReport> =>
       syncLog({
         copy,
         keyOf: (device) => members.find((m) => toHex(m.device) === toHex(device))?.publicKey,
         logKey: t.logSigner.publicKey,
         network: t.id,
+        paceMs: options.paceMs,
+        partial,
         reader,
         store,
+        turnMs,
       }),
   }
 }
@@ -272,8 +279,8 @@ test('behavior: of heads beyond the copy the ones dated first stay, of each kind
   const [early, late] = [0, 1000].map((from) =>
     Array.from({ length: 300 }, (_, i) => toHead(from + i)),
   )
-  const countOf = (heads = early) =>
-    heads.filter((head) => store.hasCheckpoint(copy.number, head)).length
+  const countOf = (heads: typeof early) =>
+    heads!.filter((head) => store.hasCheckpoint(copy.number, head)).length
   store.putCheckpoints(copy.number, late!)
   expect([countOf(early), countOf(late)]).toEqual([0, 256])
   store.putCheckpoints(copy.number, early!.slice(0, 100))
@@ -314,4 +321,61 @@ test('behavior: a node without the sequence of batches gives them one by one', a
     return Buffer.alloc(0)
   })
   expect(await scene.sync()).toMatchObject({ batches: 40, problems: [], size: 40 })
+})
+
+/** Gives a few batches at a time, and takes its time for them. */
+const drip =
+  (eachMs: number, count = 1): Tamper =>
+  (path, body, response) => {
+    if (!path.startsWith('/log/batches?')) return body
+    let end = 0
+    for (let i = 0; i < count && end < body.length; i++) end = readBatch(body, end).end
+    setTimeout(() => response.end(body.subarray(0, end)), eachMs)
+    return undefined
+  }
+
+test.each([
+  ['its turn', {}, 800],
+  ['its pace', { paceMs: 800 }, undefined],
+])('behavior: a log that comes in drops is left for %s, and kept', async (_, options, turnMs) => {
+  const scene = await open({ batches: 40, ...options })
+  scene.tamper(drip(100))
+  const from = performance.now()
+  const first = await scene.sync(turnMs)
+  expect(performance.now() - from).toBeLessThan(3_000)
+  expect(first.problems).toEqual([expect.stringContaining('goes on from here')])
+  expect(first.batches).toBeGreaterThan(0)
+  expect(first.batches).toBeLessThan(40)
+  expect(scene.copy.copied).toBe(first.batches)
+  scene.tamper(undefined)
+  const { batches, problems } = await scene.sync()
+  expect([first.batches + batches, problems]).toEqual([40, []])
+})
+
+test('behavior: entries that came before a turn was over are not asked for again', async () => {
+  const scene = await open({ batches: 40 })
+  const asked: string[] = []
+  scene.tamper((path, body, response) => {
+    if (!path.startsWith('/log/entries')) return body
+    asked.push(path)
+    setTimeout(() => response.end(body.subarray(0, 32 * 4)), 100)
+    return undefined
+  })
+  let turns = 0
+  while (scene.copy.size === 0 && turns < 20) {
+    await scene.sync(300)
+    turns++
+  }
+  expect(scene.copy.size).toBe(40)
+  expect(turns).toBeGreaterThan(1)
+  expect(new Set(asked).size).toBeGreaterThanOrEqual(10)
+})
+
+test('behavior: a log that comes steadily is not left for being large', async () => {
+  const steps = Array.from({ length: 600 }, (_, i) => (i * 7919) % 3000)
+  const scene = await open({ batches: 100, paceMs: 3_000, steps })
+  scene.tamper(drip(130, 4))
+  const from = performance.now()
+  expect(await scene.sync()).toMatchObject({ batches: 100, problems: [] })
+  expect(performance.now() - from).toBeGreaterThan(3_000)
 })

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   bondOperator,
   listOperator,
@@ -161,4 +162,37 @@ test('behavior: the only node is of another operator than the one that posted', 
   // Nor does it help an operator to have none.
   await t.setTime(start + 0.55 * times.challengeWindow * 1000)
   expect((await auditor.act())[0]).toMatchObject({ kind: 'opened', why: 'unknown-node' })
+})
+
+test('behavior: a node that drips keeps no lie from being challenged in time', {
+  timeout,
+}, async () => {
+  await using t = await openScene()
+  const helper = await t.audit({ client: t.connect(4) })
+  await t.playDay(0)
+  await helper.sync()
+  await t.endDay(0)
+  const truth = await helper.recompute(t.windowOf(0))
+  const entries = truth.entries.map(
+    (entry, slot) => entry && { ...entry, cumulative: entry.cumulative + (slot === 1 ? 1n : 0n) },
+  )
+  const { epoch } = await t.post(truth, { entries })
+  t.door = async (path, response) => {
+    const [, from] = /^\/log\/batches\?from=(\d+)/.exec(path) ?? []
+    if (from === undefined && !path.includes('/ledger') && !path.includes('/evidence')) return false
+    await sleep(1500)
+    const base = `${t.url}/networks/${t.network.id}/log/batches/${from}`
+    if (from === undefined) response.writeHead(404).end()
+    else response.end(Buffer.from(await (await fetch(base)).arrayBuffer()))
+    return true
+  }
+  // Twenty seconds before nothing can be done any more.
+  await t.setTime(1000 * epoch.challengeEndsAt - 20_000)
+  const auditor = await t.audit()
+  const from = performance.now()
+  const [report] = await auditor.sync()
+  expect(report).toMatchObject({ problems: [expect.stringContaining('goes on from here')] })
+  expect(report!.batches).toBeGreaterThan(0)
+  expect((await auditor.act())[0]).toMatchObject({ kind: 'opened' })
+  expect(performance.now() - from).toBeLessThan(20_000)
 })
