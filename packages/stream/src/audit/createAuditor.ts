@@ -676,7 +676,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return logs.some(({ shard, size }) =>
       copyOf(operator, shard)
         .overlapping(size, schema, span)
-        .some(({ bare }) => bare),
+        .some(({ bare, device }) => bare && chain.keyOf(device)),
     )
   }
 

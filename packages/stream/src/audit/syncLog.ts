@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { equalBytes, sha256 } from '@machinefi/core'
 import { verifySignatureSync } from '@machinefi/core/node'
@@ -217,21 +218,18 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
         const found = batch && copyBatch(batch, { id, index: from + i, keyOf, network })
         if (found) copied.push(found)
         else holes.push(from + i)
-        missing = found ? 0 : missing + 1
+        missing += found ? 0 : 1
         if (i % slice === slice - 1) {
           await setImmediate()
           signal?.throwIfAborted()
         }
-      }
-      if (missing >= maxMissing) {
-        report.problems.push('The node does not give the batches of its log.')
-        return
       }
       copy.put(to, copied, holes)
       report.batches += copied.length
       for (const batch of copied) bytes += batch.bytes.length
       onProgress?.(to, copy.size)
     }
+    if (missing > 0) report.problems.push(`The node does not give ${missing} batches of its log.`)
   }
 
   /** Batches from an index on, at least one of them; undefined in the place of what nobody can read. */
@@ -264,17 +262,20 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
     }
   }
 
-  /** Asks once more for some of what was not given. */
+  /** Asks once more for what was not given, from anywhere on, so that what never comes hides nothing. */
   async function fillHoles() {
+    const holes = copy.holes(copy.copied)
+    const first = holes.length > 0 ? randomInt(holes.length) : 0
     let refused = 0
-    for (const index of copy.holes(copy.copied).slice(0, maxMissing)) {
+    for (const index of [...holes.slice(first), ...holes.slice(0, first)]) {
       const batch = await readSingle(index)
       const id = copy.log.id(index)
       const found = batch && copyBatch(batch, { id, index, keyOf, network })
       if (found) {
         copy.fill(found)
+        bytes += found.bytes.length
         report.batches++
-      } else if (++refused === 3) return
+      } else if (++refused === maxRefused) return
     }
   }
 }
@@ -310,11 +311,11 @@ export function copyBatch(batch: SignedBatch, options: copyBatch.Options): Copie
   if (!equalBytes(sha256(message), id)) return undefined
   const { algorithm, device, header, records, signature } = batch
   const publicKey = keyOf(device)
-  // Rows that are not those of the header are as good as none.
-  const genuine = records === null || equalBytes(sha256(records), header.recordsHash)
+  // Rows that are not those of the header are as good as none; nobody needs those of a stranger.
+  const isKept = records !== null && publicKey && equalBytes(sha256(records), header.recordsHash)
   return {
-    bare: records === null || !genuine,
-    bytes: genuine ? batch.bytes : encodeBatch({ ...batch, records: null }),
+    bare: !isKept,
+    bytes: isKept || records === null ? batch.bytes : encodeBatch({ ...batch, records: null }),
     device,
     end: header.start + header.span,
     id,
@@ -411,8 +412,8 @@ function splitCheckpoints(page: Uint8Array): Uint8Array[] {
 
 /** Signatures that are checked in one go. */
 const slice = 64
-/** In a row, until a node is left alone for now; and that are asked for again in one go. */
-const maxMissing = 64
+/** Of what was missing already, until a node is left alone for now. */
+const maxRefused = 16
 /** Asked for at once, of a node that gives them one by one. */
 const singles = 16
 const maxBatchBytes = 66_000

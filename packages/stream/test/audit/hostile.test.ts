@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { fromHex, toHex } from '@machinefi/core'
 import { createLog, decodeCheckpoint, signCheckpoint } from '@machinefi/proof'
-import { readBatch } from '@machinefi/telemetry'
+import { decodeBatch, readBatch } from '@machinefi/telemetry'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createNodeReader } from '../../src/audit/createNodeReader.js'
 import { openAuditStore } from '../../src/audit/openAuditStore.js'
@@ -25,7 +25,13 @@ afterEach(async () => {
 })
 
 async function open(
-  options: { batches?: number; idleMs?: number; paceMs?: number; steps?: readonly number[] } = {},
+  options: {
+    batches?: number
+    idleMs?: number
+    paceMs?: number
+    steps?: readonly number[]
+    strangers?: boolean
+  } = {},
 ) {
   const { batches: count = 6, steps = [60, 70] } = options
   const t = await createTestNode()
@@ -89,7 +95,10 @@ async function open(
     sync: (turnMs?: number): Promise<SyncReport> =>
       syncLog({
         copy,
-        keyOf: (device) => members.find((m) => toHex(m.device) === toHex(device))?.publicKey,
+        keyOf: (device) =>
+          options.strangers
+            ? undefined
+            : members.find((m) => toHex(m.device) === toHex(device))?.publicKey,
         logKey: t.logSigner.publicKey,
         network: t.id,
         paceMs: options.paceMs,
@@ -378,4 +387,47 @@ test('behavior: a log that comes steadily is not left for being large', async ()
   const from = performance.now()
   expect(await scene.sync()).toMatchObject({ batches: 100, problems: [] })
   expect(performance.now() - from).toBeGreaterThan(3_000)
+})
+
+/** Keeps some batches back, whichever way they are asked for. */
+const hide =
+  (isHidden: (index: number) => boolean): Tamper =>
+  (path, body, response) => {
+    const [, one, from] = /^\/log\/batches(?:\/(\d+)|\?from=(\d+))/.exec(path) ?? []
+    if (one === undefined && from === undefined) return body
+    if (one !== undefined && !isHidden(Number(one))) return body
+    let end = 0
+    for (let i = Number(from); one === undefined && end < body.length && !isHidden(i); i++)
+      end = readBatch(body, end).end
+    if (end === 0) response.writeHead(one === undefined ? 200 : 404)
+    return body.subarray(0, end)
+  }
+
+test('behavior: what is behind many batches that are kept back is copied', async () => {
+  const scene = await open({ batches: 120 })
+  scene.tamper(hide((index) => index >= 10 && index < 100))
+  const { batches, problems } = await scene.sync()
+  expect([batches, problems]).toEqual([30, ['The node does not give 90 batches of its log.']])
+  expect([scene.copy.copied, scene.copy.holes(120).length]).toEqual([120, 90])
+  scene.tamper(undefined)
+  expect(await scene.sync()).toMatchObject({ batches: 90, problems: [] })
+})
+
+test('behavior: what never comes does not keep the rest from being asked for again', async () => {
+  const scene = await open({ batches: 60 })
+  scene.tamper(hide((index) => index < 50))
+  await scene.sync()
+  scene.tamper(hide((index) => index < 40))
+  // Ten of fifty are there now, and sixteen that are not end a round.
+  for (let round = 0; round < 200 && scene.copy.holes(60).length > 40; round++) await scene.sync()
+  expect(scene.copy.holes(60)).toEqual(Array.from({ length: 40 }, (_, index) => index))
+})
+
+test('behavior: rows of devices that are no members are not kept', async () => {
+  const scene = await open({ strangers: true })
+  expect(await scene.sync()).toMatchObject({ batches: 6, problems: [] })
+  for (let index = 0; index < 6; index++) {
+    const { bytes, signed } = scene.copy.batch(index)!
+    expect([decodeBatch(bytes).records, signed]).toEqual([null, undefined])
+  }
 })

@@ -196,3 +196,16 @@ test('behavior: a node that drips keeps no lie from being challenged in time', {
   expect((await auditor.act())[0]).toMatchObject({ kind: 'opened' })
   expect(performance.now() - from).toBeLessThan(20_000)
 })
+
+test('behavior: rows that came before their devices were known are asked for once more', {
+  timeout,
+}, async () => {
+  await using t = await openScene()
+  const auditor = await t.audit({ confirmations: 50 })
+  await t.playDay(0)
+  expect(await auditor.sync()).toMatchObject([{ batches: 12, problems: [] }])
+  await t.endDay(0)
+  await t.node.settle()
+  await t.anvil.request('anvil_mine', ['0x40'])
+  expect(await auditor.check(t.windowOf(0))).toMatchObject({ claims: 4, findings: [], ok: true })
+})
