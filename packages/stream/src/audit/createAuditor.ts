@@ -16,6 +16,7 @@ import {
   toHex,
 } from '@machinefi/core'
 import {
+  buildLedger,
   type DecodedCheckpoint,
   type DecodedReceipt,
   decodeCheckpoint,
@@ -23,15 +24,21 @@ import {
   type Entry,
   type LogHead,
   MalformedCheckpointError,
-  toSigned,
   verifyCheckpoint,
   verifyReceipt,
 } from '@machinefi/proof'
-import { batchId, decodeBatch, encodeBatch, type SignedBatch } from '@machinefi/telemetry'
+import { batchId, decodeBatch, type SignedBatch } from '@machinefi/telemetry'
 import type { Account, Address } from 'viem'
 import { fetchLedger } from '../epochs/fetchLedger.js'
 import { type BoundedReader, boundReader } from './boundReader.js'
-import { describe, diffEpoch, probeEpoch, readClaimBatches, sampleEpoch } from './checkLedger.js'
+import {
+  describe,
+  diffEpoch,
+  probeEpoch,
+  proveEntries,
+  readClaimBatches,
+  sampleEpoch,
+} from './checkLedger.js'
 import { checkLog } from './checkLog.js'
 import {
   type Action,
@@ -45,7 +52,7 @@ import { type Equivocation, proveEquivocation, readEquivocations } from './findE
 import { type AuditedEpoch, openAuditChain } from './openAuditChain.js'
 import { openAuditStore } from './openAuditStore.js'
 import { type LogCopy, openLogCopy } from './openLogCopy.js'
-import { type Dispute, readDispute } from './readDispute.js'
+import { readDispute } from './readDispute.js'
 import { type RecomputedEpoch, recomputeEpoch } from './recomputeEpoch.js'
 import { copyBatch, type PartialEntries, type SyncReport, syncLog } from './syncLog.js'
 import { toSchema } from './toSchema.js'
@@ -489,12 +496,21 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
           },
         ])
       const dispute = await readDisputeOf()
+      const proven = proveEntries({
+        ...{ dispute, epoch, members, mine, network: id, parent: parent?.entries ?? [] },
+      })
+      const asProven = entries.map((entry, slot) => proven.get(slot) ?? entry)
+      const answered = buildLedger(asProven, { depth: epoch.depth })
+      if (equalBytes(answered.root, ledgerRoot) && answered.total === epoch.ledgerTotal) {
+        store.putLedger(window, epochHash, { claims, entries: encodeEntries(asProven) })
+        return conclude(claims, [])
+      }
       const shown = await showLedger(epoch)
       const complete = epoch.logs.every(
         ({ shard, size }) => copyOf(operator, shard).holes(size).length === 0,
       )
       // What is not at hand may be all that is wrong: whatever shows it counts.
-      if (round === 0 && (await learn(epoch, { complete, dispute, mine, shown }))) continue
+      if (round === 0 && (await learn(epoch, { complete, mine, shown }))) continue
       const findings = await diffEpoch({
         ...about,
         batchAt: (shard, index) => copyOf(operator, shard).batch(index)?.bytes,
@@ -507,20 +523,21 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         shown,
         signal,
       })
+      if (findings.length === 0)
+        findings.push({
+          certain: false,
+          remedy: null,
+          text: `Window ${window} is not what follows from the log, and nothing is left to ask for.`,
+          why: 'wrong-trace',
+        })
       return conclude(claims, findings, complete && mine.incomplete.size === 0)
     }
   }
 
-  /** Keeps batches that answers showed, or that a node has in its evidence and did not give before. */
+  /** Keeps batches that a node has in its evidence and did not give before. */
   async function learn(epoch: AuditedEpoch, what: Known): Promise<boolean> {
-    const { complete, dispute, mine, shown } = what
+    const { complete, mine, shown } = what
     const found: { batch: SignedBatch; index: number; shard: number }[] = []
-    for (const { answer } of dispute.answers) {
-      if (answer.kind !== 'step' || !answer.step) continue
-      const { batch, inclusion, records } = answer.step
-      const bytes = encodeBatch({ ...toSigned(batch), records, signature: batch.signature })
-      found.push({ ...inclusion, batch: decodeBatch(bytes) })
-    }
     const doubtful = complete ? [...mine.incomplete] : mine.entries.map((_, slot) => slot)
     for (const slot of doubtful.slice(0, maxDoubtful)) {
       const device = shown?.[slot]?.device ?? mine.claim(slot)?.device
@@ -828,7 +845,6 @@ type AuditedNode = {
 
 type Known = {
   complete: boolean
-  dispute: Dispute
   mine: RecomputedEpoch
   shown: readonly (Entry | null)[] | undefined
 }

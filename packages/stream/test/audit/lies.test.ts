@@ -6,8 +6,16 @@ import {
   readShownEntries,
 } from '@machinefi/contracts'
 import { concatBytes, fromHex } from '@machinefi/core'
-import { buildTrace, createLog, type Entry, reward, signCheckpoint } from '@machinefi/proof'
-import { formatEther, parseEther } from 'viem'
+import {
+  type AnswerSource,
+  buildTrace,
+  createLog,
+  type Entry,
+  reward,
+  signCheckpoint,
+  type Trace,
+} from '@machinefi/proof'
+import { formatEther, type Hex, parseEther } from 'viem'
 import { expect, test } from 'vitest'
 import type { Action, Auditor, RecomputedEpoch } from '../../src/audit/index.js'
 import { dayMs, openScene, type Posted, type Scene, times } from './openScene.js'
@@ -121,29 +129,83 @@ test('step: a value where there is no batch', { timeout }, async () => {
   await expectSlashed(t, posted.epoch, actions)
 })
 
-test('omission: a batch left out', { timeout }, async () => {
-  await using t = await openScene()
-  const { auditor, truth } = await openDay(t)
-  const { batches } = truth.claim(3)!
-  const kept = batches.toSpliced(1, 1)
-  const trace = buildTrace({ ...truth, batches: kept })
-  const earned = reward({ ...truth.config, value: trace.value })
-  const entries = change(truth, 3, (entry) => ({
+/** Entries in which one slot has another trace, and the operator's own answers for it. */
+function lieIn(
+  truth: RecomputedEpoch,
+  slot: number,
+  {
+    batches,
+    steps,
+    root,
+    value,
+  }: Pick<Trace, 'root' | 'steps' | 'value'> & {
+    batches: NonNullable<ReturnType<AnswerSource['claim']>>['batches']
+  },
+) {
+  const cumulative = reward({ ...truth.config, value })
+  const entries = change(truth, slot, (entry) => ({
     ...entry,
-    cumulative: earned,
-    steps: trace.steps,
-    traceRoot: trace.root,
-    value: trace.value,
+    ...{ cumulative, steps, traceRoot: root, value },
   }))
-  const posted = await t.post(truth, { entries })
-  const actions = await play(t, auditor, posted, (source) => ({
+  const asIf = (source: AnswerSource): AnswerSource => ({
     ...source,
-    claim: (slot) => {
-      const claim = source.claim(slot)
-      return claim && slot === 3 ? { ...claim, batches: kept } : claim
+    claim: (at) => {
+      const claim = source.claim(at)
+      return claim && at === slot ? { ...claim, batches } : claim
     },
-  }))
-  // Down the ledger, to the entry, along the trace, and then what is missing there.
+  })
+  return { asIf, entries }
+}
+
+/** Answers reach the disputes through a contract that passes calls on, and shows nothing of them. */
+async function answerThroughContract(t: Scene) {
+  const { disputes } = t.network
+  const code: Hex = `0x602d8060095f395ff3365f5f375f5f365f5f73${disputes.slice(2)}5af115602557005b3d5f5f3e3d5ffd`
+  const hash = await t.client.sendTransaction({ data: code })
+  const { contractAddress } = await t.client.waitForTransactionReceipt({ hash })
+  t.answerTo = contractAddress!
+}
+
+test.each(['directly', 'through a contract'])(
+  'omission: a batch left out, answered %s',
+  { timeout },
+  async (how) => {
+    await using t = await openScene()
+    const { auditor, truth } = await openDay(t)
+    const batches = truth.claim(3)!.batches.toSpliced(1, 1)
+    const { asIf, entries } = lieIn(truth, 3, { batches, ...buildTrace({ ...truth, batches }) })
+    const posted = await t.post(truth, { entries })
+    if (how !== 'directly') await answerThroughContract(t)
+    const actions = await play(t, auditor, posted, asIf)
+    // Down the ledger, to the entry, along the trace, and then what is missing there.
+    expect(actions.map(({ why }) => why)).toContain('omitted-batch')
+    await expectSlashed(t, posted.epoch, actions)
+  },
+)
+
+test('omission: a batch left out, and the one after it kept back', { timeout }, async () => {
+  await using t = await openScene()
+  const { truth } = await openDay(t)
+  const { batches: all } = truth.claim(3)!
+  const batches = all.toSpliced(1, 1)
+  const { asIf, entries } = lieIn(truth, 3, { batches, ...buildTrace({ ...truth, batches }) })
+  const posted = await t.post(truth, { entries })
+  const hidden = all[2]!.index
+  t.door = async (path, response) => {
+    const [, from] = /^\/log\/batches\?from=(\d+)/.exec(path) ?? []
+    if (path.includes('/claims/') || path === `/log/batches/${hidden}`) {
+      response.writeHead(404).end()
+      return true
+    }
+    if (from === undefined || Number(from) > hidden) return false
+    const upTo = `${t.url}/networks/${t.network.id}/log/batches?from=${from}&to=${hidden}`
+    const answer = Number(from) < hidden ? await fetch(upTo) : undefined
+    response.end(answer ? Buffer.from(await answer.arrayBuffer()) : undefined)
+    return true
+  }
+  const late = await t.audit({ client: t.connect(4) })
+  expect(await late.sync()).toMatchObject([{ batches: 11, size: 12 }])
+  const actions = await play(t, late, posted, asIf)
   expect(actions.map(({ why }) => why)).toContain('omitted-batch')
   await expectSlashed(t, posted.epoch, actions)
 })
