@@ -37,13 +37,11 @@ async function openAsOther(t: Scene, challenge: Challenge) {
 
 const passDeadline = async (t: Scene) => t.setTime(t.now + (times.responseTime + 60) * 1000)
 
-test.each([
-  ['the one that nobody can answer', (remedy: Challenge) => remedy],
-  ['any other', (): Challenge => ({ kind: 'step', slot: 0, step: 0 })],
-])('behavior: upholds what nobody else does: %s', { timeout }, async (_, choose) => {
+/** Somebody else challenges the same, or something else, and does nothing more. */
+async function upholdAnothers(other?: Challenge) {
   await using t = await openScene()
   const { auditor, remedy, window } = await openLie(t, { maxStake: 0n })
-  await openAsOther(t, choose(remedy))
+  await openAsOther(t, other ?? remedy)
   const [first] = await auditor.act()
   expect(first?.kind).toMatch(/left|short/)
   await passDeadline(t)
@@ -58,6 +56,14 @@ test.each([
   expect(
     await readOperator(t.client, { ...t, operator: t.operator.account.address }),
   ).toMatchObject({ bond: 0n })
+}
+
+test('behavior: upholds what its challenger does not', { timeout }, async () => {
+  await upholdAnothers()
+})
+
+test('behavior: upholds whatever its challenger does not', { timeout }, async () => {
+  await upholdAnothers({ kind: 'step', slot: 0, step: 0 })
 })
 
 test('behavior: leaves what others challenged and was answered', { timeout }, async () => {
