@@ -349,9 +349,7 @@ test.each([
 ])('behavior: a log that comes in drops is left for %s, and kept', async (_, options, turnMs) => {
   const scene = await open({ batches: 40, ...options })
   scene.tamper(drip(100))
-  const from = performance.now()
   const first = await scene.sync(turnMs)
-  expect(performance.now() - from).toBeLessThan(3_000)
   expect(first.problems).toEqual([expect.stringContaining('goes on from here')])
   expect(first.batches).toBeGreaterThan(0)
   expect(first.batches).toBeLessThan(40)
