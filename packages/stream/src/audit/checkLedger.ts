@@ -343,7 +343,8 @@ export function probeEpoch(options: probeEpoch.Options): Finding[] {
         continue
       }
     }
-    for (const fault of probeSlot(options, slot, entry, window, isAsked).slice(0, maxProbes))
+    // All of them: whoever shows nothing else can lie in any one.
+    for (const fault of probeSlot(options, slot, entry, window, isAsked))
       probes.push({ ...withheld(fault.remedy, describe(fault.remedy)), ...toPlace(place) })
   }
   // The slots that are known come before what is still to be revealed.

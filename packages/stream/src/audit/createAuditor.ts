@@ -755,7 +755,7 @@ export declare namespace createAuditor {
     dryRun?: boolean | undefined
     /** The block the network was created in, or one before. @default 0n */
     fromBlock?: bigint | undefined
-    /** Most wei that may be open in challenges, or lost on one epoch. @default 16 bonds */
+    /** Most wei that may be open in challenges, or lost on one epoch. @default 32 bonds */
     maxStake?: bigint | undefined
     network: Network
     /** Where the operators' nodes are. None of them is trusted. */

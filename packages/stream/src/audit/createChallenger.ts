@@ -275,18 +275,21 @@ export function createChallenger(options: createChallenger.Options): Challenger 
   /** How many guesses are made at once: as many as it takes to come to an end in time. */
   async function countAtOnce(epoch: AuditedEpoch, guesses: readonly Finding[]): Promise<number> {
     const first = guesses[0]!
-    if (first.why === 'withheld-data' || first.why === 'unknown-node' || first.why === 'sample') {
-      // A head shows nothing of the ledger: that is asked for in the same round.
-      if (first.remedy?.kind === 'checkpoint') return 2
-      return first.remedy?.kind === 'reveal' ? 1 : 4
-    }
-    if (first.remedy?.kind !== 'step') return 1
     const { responseTimeMs } = await chain.config(epoch.window)
     // The last round is for the one that nobody can answer.
     const rounds = Math.max(
       1,
       Math.floor((epoch.challengeEndsAt - chain.time) / responseTimeMs) - 1,
     )
+    if (first.why === 'withheld-data' || first.why === 'unknown-node' || first.why === 'sample') {
+      // A head shows nothing of the ledger: that is asked for in the same round.
+      if (first.remedy?.kind === 'checkpoint') return 2
+      if (first.remedy?.kind === 'reveal') return 1
+      // Without a trace to compare, no step tells where to go on: each has its turn before the end.
+      const steps = guesses.filter(({ remedy }) => remedy?.kind === 'step')
+      return Math.max(4, Math.ceil(steps.length / rounds))
+    }
+    if (first.remedy?.kind !== 'step') return 1
     return Math.max(1, Math.ceil((guesses.length + 1) ** (1 / rounds)) - 1)
   }
 
@@ -551,7 +554,7 @@ const toTime = (seconds: number) => new Date(seconds * 1000).toISOString().repla
 
 /** Blocks that are read again. */
 const reorganised = 32n
-const defaultStakes = 16n
+const defaultStakes = 32n
 /** More than a challenge takes. */
 const challengeGas = 600_000n
 /** More than it takes to uphold one. */

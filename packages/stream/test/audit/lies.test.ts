@@ -18,7 +18,7 @@ import {
 import { formatEther, type Hex, parseEther } from 'viem'
 import { expect, test } from 'vitest'
 import type { Action, Auditor, RecomputedEpoch } from '../../src/audit/index.js'
-import { dayMs, openScene, type Posted, type Scene, times } from './openScene.js'
+import { dayMs, hourMs, openScene, type Posted, type Scene, times } from './openScene.js'
 import { showLedger } from './showLedger.js'
 
 // An operator posts what is wrong. What is hidden from the auditor differs, and so does what it does.
@@ -315,6 +315,42 @@ test.each([
   }
   await t.setTime(start + (seconds + 60) * 1000)
   expect(kinds(await late.act())).toContain('opened')
+})
+
+test('withheld data: each step of a long trace has its turn, though every answer is late', {
+  timeout,
+}, async () => {
+  await using t = await openScene({ devices: 2 })
+  const helper = await t.audit({ client: t.connect(4), nodeUrl: t.url })
+  for (let hour = 0; hour < 24; hour++) {
+    await t.setTime(t.now + hourMs)
+    await t.deliver(await t.sign({ hour, seq: hour }))
+  }
+  await helper.sync()
+  await t.endDay(0)
+  const truth = await helper.recompute(t.windowOf(0))
+  // This one has seen nothing, and is shown nothing.
+  const auditor = await t.audit()
+  t.door = (path, response) => {
+    if (path === '') return false
+    response.writeHead(404).end()
+    return true
+  }
+  const posted = await t.post(truth)
+  for (let round = 0; round < 10; round++) {
+    await auditor.act()
+    const challenges = await readChallenges(t.client, t)
+    const open = challenges.filter(({ status }) => status === 'open')
+    if (open.length === 0) break
+    await t.setTime(1000 * Math.min(...open.map(({ deadline }) => deadline)) - 60_000)
+    expect(await t.answer(posted)).toBe(open.length)
+  }
+  const challenges = await readChallenges(t.client, t)
+  const steps = challenges.flatMap(({ point }) =>
+    point.kind === 'step' && point.slot === 0 && point.step < 24 ? [point.step] : [],
+  )
+  expect(steps.sort((a, b) => a - b)).toEqual(Array.from({ length: 24 }, (_, step) => step))
+  expect(challenges.every(({ status }) => status === 'answered')).toBe(true)
 })
 
 test('fork: two heads of one size', { timeout }, async () => {
