@@ -501,6 +501,7 @@ describe.each(['prague', 'osaka'])('disputes on %s', (hardfork) => {
         deadline,
         id: opened,
         kind: 'step',
+        responseTime: day,
         status: 'open',
         window: window(),
       })

@@ -184,7 +184,8 @@ contract Disputes is IDisputes {
             attempt: attempt,
             deadline: deadline,
             kind: kind,
-            status: Status.Open
+            status: Status.Open,
+            responseTime: version.responseTime
         });
         emit Challenged(id, window, attempt, kind, msg.sender, msg.value, deadline, point);
         // Refuses what is not pending, and whose challenge time is over.
@@ -210,8 +211,7 @@ contract Disputes is IDisputes {
         EvidenceVerifier.Target memory target = _target(network, window, attempt);
         _verifier.checkEntry(target, slot, step, epoch, entry, paid);
         _showEntry(window, attempt, slot, entry);
-        _extend(network, window, attempt, target.posted);
-        _answer(network, id, window, attempt);
+        _answerShown(network, id, window, attempt, target.posted);
     }
 
     /// @inheritdoc IDisputes
@@ -226,9 +226,13 @@ contract Disputes is IDisputes {
     ) external {
         bytes32 id = _answerable(Kind.Step, window, attempt, abi.encode(slot, step));
         Network memory network = _network();
-        _verifier.checkStep(_target(network, window, attempt), slot, step, epoch, entry, evidence);
+        EvidenceVerifier.Target memory target = _target(network, window, attempt);
+        (bytes32 batchId, bytes32 stateHash) =
+            _verifier.checkStep(target, slot, step, epoch, entry, evidence);
         _showEntry(window, attempt, slot, entry);
-        _answer(network, id, window, attempt);
+        uint64 seq = evidence.batch.header.seq;
+        _showLeaf(window, attempt, slot, step, seq, batchId, stateHash);
+        _answerShown(network, id, window, attempt, target.posted);
     }
 
     /// @inheritdoc IDisputes
@@ -249,8 +253,7 @@ contract Disputes is IDisputes {
         ISettlement.Epoch memory parent = network.settlement.epoch(window - 1);
         _verifier.checkCarry(target, parent, slot, device, epoch, entry, before, paid);
         _showEntry(window, attempt, slot, entry);
-        _extend(network, window, attempt, target.posted);
-        _answer(network, id, window, attempt);
+        _answerShown(network, id, window, attempt, target.posted);
     }
 
     /// @inheritdoc IDisputes
@@ -265,11 +268,19 @@ contract Disputes is IDisputes {
         bytes32 id = _answerable(Kind.Omission, window, attempt, abi.encode(point));
         Network memory network = _network();
         uint32 slot = network.membership.member(point.device).slot;
-        _verifier.checkTraced(
-            _target(network, window, attempt), slot, point, epoch, entry, evidence
-        );
+        EvidenceVerifier.Target memory target = _target(network, window, attempt);
+        _verifier.checkTraced(target, slot, point, epoch, entry, evidence);
         _showEntry(window, attempt, slot, entry);
-        _answer(network, id, window, attempt);
+        _showLeaf(
+            window,
+            attempt,
+            slot,
+            evidence.step,
+            point.seq,
+            evidence.batchId,
+            evidence.stateHash
+        );
+        _answerShown(network, id, window, attempt, target.posted);
     }
 
     /// @inheritdoc IDisputes
@@ -304,29 +315,34 @@ contract Disputes is IDisputes {
         ISettlement.Epoch memory posted = _target(network, window, attempt).posted;
         _verifier.checkNodes(posted, height, index, nodes, siblings);
         emit Revealed(window, attempt, height, index, nodes);
-        _extend(network, window, attempt, posted);
-        _answer(network, id, window, attempt);
+        _answerShown(network, id, window, attempt, posted);
     }
 
-    /// @dev Time enough for an auditor that goes down the ledger without a pause, to an entry and from there
-    /// to its steps, wherever it began and however many others ask: the bound is a time and not a
-    /// number of answers, which an operator could use up by challenging itself.
-    function _extend(
+    /// @dev An answer that shows something leaves time to challenge it: enough for an auditor that goes down the
+    /// ledger without a pause, to an entry, from there to all its steps at once, to what none of them
+    /// shows, and to the step that was shown for it; wherever it began and however many others ask. The
+    /// bound is a time and not a number of answers, which an operator could use up by challenging itself.
+    function _answerShown(
         Network memory network,
+        bytes32 id,
         uint32 window,
         uint32 attempt,
         ISettlement.Epoch memory posted
     ) private {
-        uint256 responseTime = network.settlement.versionAt(window).responseTime;
-        uint64 until = extendableUntil[window][attempt];
-        if (until == 0) {
-            // The nodes, the entry, and one more to point at a step.
-            uint256 rounds = Math.ceilDiv(posted.depth, REVEALED_LEVELS) + 2;
-            until = uint64(posted.challengeEndsAt + rounds * responseTime);
-            extendableUntil[window][attempt] = until;
+        uint256 responseTime = _challenges[id].responseTime;
+        if (block.timestamp + responseTime > posted.challengeEndsAt) {
+            uint64 until = extendableUntil[window][attempt];
+            if (until == 0) {
+                // The nodes, the entry, the steps, an omission, and one for the blocks between them.
+                uint256 rounds = Math.ceilDiv(posted.depth, REVEALED_LEVELS) + 4;
+                until = uint64(posted.challengeEndsAt + rounds * responseTime);
+                extendableUntil[window][attempt] = until;
+            }
+            if (block.timestamp + responseTime <= until) {
+                network.settlement.extendChallengeTime(window, attempt);
+            }
         }
-        if (block.timestamp + responseTime > until) return;
-        network.settlement.extendChallengeTime(window, attempt);
+        _answer(network, id, window, attempt);
     }
 
     function _showEntry(uint32 window, uint32 attempt, uint32 slot, EntryEvidence calldata entry)
@@ -342,6 +358,18 @@ contract Disputes is IDisputes {
             entry.steps,
             entry.traceRoot
         );
+    }
+
+    function _showLeaf(
+        uint32 window,
+        uint32 attempt,
+        uint32 slot,
+        uint32 step,
+        uint64 seq,
+        bytes32 batchId,
+        bytes32 stateHash
+    ) private {
+        emit LeafShown(window, attempt, slot, step, seq, batchId, stateHash);
     }
 
     /// @dev The id of an open challenge that can still be answered.

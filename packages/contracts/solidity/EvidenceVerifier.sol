@@ -55,7 +55,7 @@ contract EvidenceVerifier {
         if (entry.value != value) revert IDisputes.WrongValue(entry.value, value);
     }
 
-    /// @notice Checks one step of the trace of an entry.
+    /// @notice Checks one step of the trace of an entry; returns what its leaf has beside the seq.
     function checkStep(
         Target calldata target,
         uint32 slot,
@@ -63,13 +63,13 @@ contract EvidenceVerifier {
         IDisputes.EpochEvidence calldata epoch,
         IDisputes.EntryEvidence calldata entry,
         IDisputes.StepEvidence calldata evidence
-    ) external view {
+    ) external view returns (bytes32 batchId, bytes32 stateHash) {
         checkEpoch(target, epoch);
         _checkSlot(target, slot, entry);
         if (step >= entry.steps) revert IDisputes.NoSuchStep(step, entry.steps);
         ISettlement.Config memory config = _config(epoch);
         IMetric.Frame memory frame = _frame(target, config);
-        bytes32 batchId = checkBatch(target.networkId, evidence.batch, entry.device);
+        batchId = checkBatch(target.networkId, evidence.batch, entry.device);
         IDisputes.BatchHeader calldata header = evidence.batch.header;
         _checkCounts(target, frame, header);
         _checkInclusion(epoch, evidence.inclusion, batchId);
@@ -84,7 +84,8 @@ contract EvidenceVerifier {
                 config.metricParams,
                 frame
             );
-        bytes32 leaf = TraceProof.leaf(header.seq, batchId, keccak256(state));
+        stateHash = keccak256(state);
+        bytes32 leaf = TraceProof.leaf(header.seq, batchId, stateHash);
         _checkLeaf(entry, step, leaf, evidence.proof);
         if (step == entry.steps - 1) {
             int256 value = IMetric(config.metric).finish(state, config.metricParams, frame);

@@ -478,6 +478,8 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         uint256 amount = uint256(stored.bond) + stored.leaving;
         stored.bond = 0;
         stored.leaving = 0;
+        // What stands of its windows is final: proofs that are brought again void nobody else's.
+        stored.until = 0;
         reward = amount / 2;
         emit Slashed(account, amount - reward, reward);
         if (stored.listed) _listOperator(account, false);

@@ -462,12 +462,22 @@ contract DisputesStepTest is DisputeScene {
             emit IDisputes.EntryShown(
                 window, 1, 0, e.device, e.cumulative, e.value, e.steps, e.traceRoot
             );
-            answerStep(window, 0, step, stepEvidence(window, 0, step));
+            IDisputes.StepEvidence memory evidence = stepEvidence(window, 0, step);
+            _expectLeaf(window, 0, step, batchAt(traceOf(window, 0).batches[step]));
+            answerStep(window, 0, step, evidence);
             assertTrue(disputes.challenge(id).status == IDisputes.Status.Answered, "answered");
         }
         assertEq(uint256(entryOf(window, 0).value), 900, "value");
         openStep(window, 1, 0);
         answerStep(window, 1, 0, stepEvidence(window, 1, 0));
+    }
+
+    function _expectLeaf(uint32 w, uint32 slot, uint32 step, Batch memory batch) private {
+        bytes32 stateHash = keccak256(traceOf(w, slot).states[step]);
+        vm.expectEmit(address(disputes));
+        emit IDisputes.LeafShown(
+            w, 1, slot, step, batch.evidence.header.seq, batch.id, stateHash
+        );
     }
 
     function test_answerStep_anyBatch() public {
@@ -1385,6 +1395,10 @@ contract DisputesOmissionTest is DisputeScene {
         openOmission(window, missed);
         IDisputes.OmissionEvidence memory evidence = omissionEvidence(window, 0, missed);
         assertEq(evidence.batchId, batchAt(number).id, "the one in shard 0");
+        vm.expectEmit(address(disputes));
+        emit IDisputes.LeafShown(
+            window, 1, 0, evidence.step, 6, evidence.batchId, evidence.stateHash
+        );
         answerOmission(window, 0, missed, evidence);
     }
 
@@ -1732,19 +1746,20 @@ contract DisputesLogTest is DisputeScene {
         answerReveal(window, 6, 0, nodes, "");
     }
 
-    /// @dev Each answer leaves one more response time, up to four times in a ledger of depth 6.
+    /// @dev Each answer leaves one more response time, up to six times in a ledger of depth 6.
     function test_reveal_extendsTheChallengeTime() public {
         uint64 endsAt = settlement.epoch(window).challengeEndsAt;
         openReveal(window, 6, 0);
         answerReveal(window, 6, 0);
         assertEq(settlement.epoch(window).challengeEndsAt, endsAt, "enough time is left");
-        assertEq(disputes.extendableUntil(window, 1), endsAt + 4 * uint64(RESPONSE), "bound");
+        assertEq(disputes.extendableUntil(window, 1), 0, "no bound yet");
         // An auditor that begins in the last second, and an operator that answers in the last second.
         vm.warp(endsAt - 1);
-        for (uint64 round = 1; round <= 3; round++) {
-            openReveal(window, 4, uint32(round));
+        for (uint64 round = 1; round <= 5; round++) {
+            openReveal(window, 3, uint32(round));
             vm.warp(block.timestamp + RESPONSE - 1);
-            answerReveal(window, 4, uint32(round));
+            answerReveal(window, 3, uint32(round));
+            assertEq(disputes.extendableUntil(window, 1), endsAt + 6 * uint64(RESPONSE), "bound");
             assertEq(
                 settlement.epoch(window).challengeEndsAt,
                 block.timestamp + RESPONSE,
@@ -1758,7 +1773,7 @@ contract DisputesLogTest is DisputeScene {
         vm.warp(block.timestamp + RESPONSE - 1);
         answerReveal(window, 1, 0);
         assertEq(settlement.epoch(window).challengeEndsAt, before, "no more");
-        assertTrue(before <= endsAt + 4 * RESPONSE, "bound holds");
+        assertTrue(before <= endsAt + 6 * RESPONSE, "bound holds");
     }
 
     /// @dev An auditor that was refused everything and begins at the very end gets to the steps of an

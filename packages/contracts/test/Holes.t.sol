@@ -162,6 +162,73 @@ contract HolesTest is DisputeScene {
         assertEq(settlement.nextWindow(), window, "void");
     }
 
+    /// @dev Convicted all the same, an operator can still choose by whom: it forks its own log before the deadline,
+    /// or leaves an older challenge of its own unanswered. Its half of the bond is burned either way.
+    function test_rewardCanBeTakenBack() public {
+        _postInflated(operator);
+        vm.prank(_puppet);
+        bytes32 planted = disputes.challengeStep{value: CHALLENGE_BOND}(window, 1, 1, 77);
+        vm.warp(block.timestamp + 1 hours);
+        bytes32 id = openStep(window, 0, 2);
+        uint256 burned = address(0).balance;
+        uint256 snapshot = vm.snapshotState();
+        IDisputes.CheckpointEvidence memory a = checkpoint(operator, 1, 0, 9, keccak256("a"));
+        IDisputes.CheckpointEvidence memory b = checkpoint(operator, 1, 0, 9, keccak256("b"));
+        vm.prank(_puppet);
+        disputes.proveFork(a, b);
+        _checkTakenBack(id, 5 ether, burned);
+        vm.revertToState(snapshot);
+        vm.warp(disputes.challenge(planted).deadline + 1);
+        disputes.uphold(planted);
+        _checkTakenBack(id, 5 ether + CHALLENGE_BOND, burned);
+    }
+
+    function _checkTakenBack(bytes32 id, uint256 credit, uint256 burned) private {
+        disputes.refund(id);
+        assertEq(disputes.credit(challenger), CHALLENGE_BOND, "nothing lost");
+        assertEq(disputes.credit(_puppet), credit, "half of the bond");
+        assertEq(address(0).balance - burned, 5 ether, "the other half");
+        assertEq(settlement.operator(operator).bond, 0, "bond");
+        assertEq(settlement.nextWindow(), window, "void");
+    }
+
+    /// @dev A proof can be brought again for ever. It voids nothing of others, though short windows leave many of
+    /// them pending.
+    function test_oldProofsVoidNobodyElses() public {
+        INetworkFactory.NetworkParams memory params = networkParams();
+        params.windowSeconds = 60;
+        (params.config.grace, params.config.takeoverDelay) = (0, 0);
+        (, INetworkFactory.Network memory network) = factory.createNetwork(params);
+        settlement = Settlement(network.settlement);
+        disputes = Disputes(payable(network.disputes));
+        settlement.listOperator(standby, true);
+        bond(operator, 1, 1 ether);
+        bond(standby, 2, 1 ether);
+        uint32 first = settlement.firstWindow();
+        vm.warp((uint256(first) + 320) * 60);
+        _postEmpty(first, standby);
+        _postEmpty(first + 1, standby);
+        _postEmpty(first + 2, operator);
+        IDisputes.CheckpointEvidence memory a = checkpoint(standby, 1, 0, 9, keccak256("a"));
+        IDisputes.CheckpointEvidence memory b = checkpoint(standby, 1, 0, 9, keccak256("b"));
+        disputes.proveFork(a, b);
+        assertEq(settlement.nextWindow(), first, "void");
+        for (uint32 w = first; w < first + 300; w++) {
+            _postEmpty(w, operator);
+        }
+        disputes.proveFork(b, a);
+        assertEq(settlement.nextWindow(), first + 300, "all stand");
+        assertEq(settlement.operator(operator).bond, 1 ether, "bond");
+    }
+
+    function _postEmpty(uint32 w, address poster) private {
+        ISettlement.Posting memory p;
+        p.window = w;
+        if (w > settlement.firstWindow()) p.parentHash = settlement.epoch(w - 1).epochHash;
+        vm.prank(poster);
+        settlement.postEpoch(p);
+    }
+
     /// @dev An operator that challenges itself keeps nobody out, and pays for it.
     function test_selfChallengesKeepNobodyOut() public {
         _postInflated(operator);

@@ -69,7 +69,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
   })
   const serial = BigInt(options.serial ?? randomInt(2 ** 40))
   const factory = new Uint8Array(20).fill(5)
-  const members: (ChainMember & { block: number })[] = []
+  const members: (ChainMember & { block: number; joinedIn: number })[] = []
   const epochs = new Map<number, PostedEpoch>()
   /** The latest attempts, void or not. */
   const latest = new Map<number, PostedEpoch>()
@@ -104,8 +104,10 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     epochs,
     join(signer, { joinedAt = Math.floor(chain.time / 1000) - 1 } = {}) {
       const device = publicKeyToAddress(signer.publicKey)
+      const block = ++chain.block
       members.push({
-        block: ++chain.block,
+        block,
+        joinedIn: block,
         device,
         slot: members.length,
         joinedAt,
@@ -197,14 +199,28 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
     void(window) {
       for (const later of [...epochs.keys()]) if (later >= window) epochs.delete(later)
     },
-    head: () => answer({ block: chain.block, time: chain.time }),
+    head: () => {
+      const hash = toHex(keccak256(new Uint8Array([chain.block, chain.time % 251])))
+      return answer({ block: chain.block, hash, time: chain.time })
+    },
     members: (from, to) =>
       answer(
         members
           .filter(({ block }) => block >= from && block <= to)
-          .map(({ block: _, ...member }) => member),
+          .map(({ block: _, joinedIn: __, ...member }) => member),
       ),
-    memberCount: () => answer(members.length),
+    async member(device) {
+      const member = members.find((member) => toHex(member.device) === toHex(device))
+      if (!member) return answer(undefined)
+      const { assurance, joinedAt, slot, suspendedAt } = member
+      return answer({ assurance, joinedAt, slot, suspendedAt })
+    },
+    memberCount: (block) =>
+      answer(
+        block === undefined
+          ? members.length
+          : members.filter(({ joinedIn }) => joinedIn <= block).length,
+      ),
     config: () =>
       answer({
         bytes: config,

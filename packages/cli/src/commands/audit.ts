@@ -50,7 +50,7 @@ export async function audit(options: Options, context: Context): Promise<void> {
   const dryRun = options.dryRun === true
   const once = options.once === true || options.window !== undefined
   const client = dryRun ? await openReader(options) : await openChain(options, context)
-  const { network, schema } = await openNetwork(client, options, context)
+  const { network } = await openNetwork(client, options, context)
   if (network.disputes === zeroAddress && !dryRun) throw new NothingToDisputeError(network.id)
   const windowMs = network.windowSeconds * 1000
   const nameOf = (window: number) => formatWindow(window, windowMs)
@@ -91,7 +91,6 @@ export async function audit(options: Options, context: Context): Promise<void> {
       options.sample === undefined
         ? undefined
         : parseInteger('--sample', options.sample, { least: 1, most: 10_000 }),
-    schemas: [schema],
     signal: context.signal,
   })
   try {
@@ -225,7 +224,7 @@ function showEvent(event: Exclude<AuditEvent, { type: 'failed' }>) {
 
 /** What was kept back may be right; everything else is not. */
 const isFraud = ({ why }: Finding) =>
-  why !== 'withheld-data' && why !== 'unknown-parent' && why !== 'sample'
+  !['withheld-data', 'unknown-node', 'unknown-parent', 'sample'].includes(why)
 
 /** @throws {FraudFoundError} @throws {NotCheckedError} */
 function assertRight({ verdicts }: Report, nameOf: (window: number) => string): void {

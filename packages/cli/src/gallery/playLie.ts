@@ -192,6 +192,7 @@ export async function openAuditor(
   const auditor = await createAuditor({
     ...{ client, clock, deployment, fromBlock, network, nodeUrl },
     dataDir: scene.createFolder('auditor'),
+    patienceMs: 0,
   })
   scene.closers.push(() => auditor.close())
   return auditor

@@ -47,6 +47,7 @@ interface IDisputes {
     /// @param window Of the epoch.
     /// @param attempt Of the epoch.
     /// @param deadline Unix seconds; answered before, upheld after.
+    /// @param responseTime Of the window's rules, in seconds.
     struct Challenge {
         address challenger;
         uint96 bond;
@@ -55,6 +56,7 @@ interface IDisputes {
         uint64 deadline;
         Kind kind;
         Status status;
+        uint32 responseTime;
     }
 
     /// @notice What the hash of an epoch is made of, beside what the settlement keeps.
@@ -203,6 +205,18 @@ interface IDisputes {
         int256 value,
         uint32 steps,
         bytes32 traceRoot
+    );
+
+    /// @notice An answer proved that this leaf is in the trace of this slot. So an auditor learns it from whichever
+    /// contract the answer came through.
+    event LeafShown(
+        uint32 indexed window,
+        uint32 indexed attempt,
+        uint32 indexed slot,
+        uint32 step,
+        uint64 seq,
+        bytes32 batchId,
+        bytes32 stateHash
     );
 
     /// @notice An answer proved that these nodes (hash ‖ uint128 sum) are min(5, height) levels below a node of the ledger.
@@ -373,7 +387,7 @@ interface IDisputes {
     ) external;
 
     /// @notice Answers a reveal. Leaves the challengers at least one more response time, as long as that is no more than
-    /// ⌈depth / 5⌉ + 2 response times after the first end of the challenge time. So do `answerEntry` and `answerCarry`.
+    /// ⌈depth / 5⌉ + 4 response times after the first end of the challenge time. So do the answers that show an entry.
     /// @param nodes 48 bytes each (hash ‖ uint128 sum), from the left.
     /// @param siblings Of the challenged node, 48 bytes each, from its height up.
     function answerReveal(

@@ -745,6 +745,55 @@ export const iDisputesAbi = [
     "inputs": [
       {
         "indexed": true,
+        "internalType": "uint32",
+        "name": "window",
+        "type": "uint32"
+      },
+      {
+        "indexed": true,
+        "internalType": "uint32",
+        "name": "attempt",
+        "type": "uint32"
+      },
+      {
+        "indexed": true,
+        "internalType": "uint32",
+        "name": "slot",
+        "type": "uint32"
+      },
+      {
+        "indexed": false,
+        "internalType": "uint32",
+        "name": "step",
+        "type": "uint32"
+      },
+      {
+        "indexed": false,
+        "internalType": "uint64",
+        "name": "seq",
+        "type": "uint64"
+      },
+      {
+        "indexed": false,
+        "internalType": "bytes32",
+        "name": "batchId",
+        "type": "bytes32"
+      },
+      {
+        "indexed": false,
+        "internalType": "bytes32",
+        "name": "stateHash",
+        "type": "bytes32"
+      }
+    ],
+    "name": "LeafShown",
+    "type": "event"
+  },
+  {
+    "anonymous": false,
+    "inputs": [
+      {
+        "indexed": true,
         "internalType": "enum IDisputes.Fraud",
         "name": "fraud",
         "type": "uint8"
@@ -1733,6 +1782,11 @@ export const iDisputesAbi = [
             "internalType": "enum IDisputes.Status",
             "name": "status",
             "type": "uint8"
+          },
+          {
+            "internalType": "uint32",
+            "name": "responseTime",
+            "type": "uint32"
           }
         ],
         "internalType": "struct IDisputes.Challenge",

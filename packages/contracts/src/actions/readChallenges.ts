@@ -82,6 +82,8 @@ export declare namespace readChallenge {
   /** What the contract keeps; what it points at is in an event, see {@link readChallenges}. */
   type ReturnType = Omit<OpenedChallenge, 'point'> & {
     kind: OpenedChallenge['point']['kind']
+    /** Of the window's rules, in seconds. */
+    responseTime: number
     status: ChallengeStatus
   }
 }

@@ -87,5 +87,44 @@ export declare namespace readShownEntries {
   }[]
 }
 
+/** Reads the leaves of an attempt's traces that answers showed in a range of blocks, oldest first. */
+export async function readShownLeaves(
+  client: AnyClient,
+  parameters: readShownLeaves.Parameters,
+): Promise<readShownLeaves.ReturnType> {
+  const { attempt, fromBlock, network, slot, toBlock, window } = parameters
+  const logs = await readEvents(client, {
+    address: network.disputes,
+    args: { attempt, window, ...(slot !== undefined && { slot }) },
+    event: leafShown,
+    fromBlock,
+    toBlock,
+  })
+  return logs.map(({ args, blockNumber, transactionHash }) => ({
+    blockNumber,
+    leaf: {
+      id: hexToBytes(args.batchId),
+      seq: Number(args.seq),
+      stateHash: hexToBytes(args.stateHash),
+    },
+    slot: args.slot,
+    step: args.step,
+    transactionHash,
+  }))
+}
+
+export declare namespace readShownLeaves {
+  type Parameters = readShownEntries.Parameters
+  type ReturnType = {
+    slot: number
+    step: number
+    /** Batch id, seq, and keccak256 of the state after it. */
+    leaf: { id: Uint8Array; seq: number; stateHash: Uint8Array }
+    blockNumber: bigint
+    transactionHash: Hash
+  }[]
+}
+
 const revealed = getAbiItem({ abi: iDisputesAbi, name: 'Revealed' })
 const entryShown = getAbiItem({ abi: iDisputesAbi, name: 'EntryShown' })
+const leafShown = getAbiItem({ abi: iDisputesAbi, name: 'LeafShown' })

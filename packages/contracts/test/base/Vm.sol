@@ -34,6 +34,8 @@ interface Vm {
     function store(address target, bytes32 slot, bytes32 value) external;
     function etch(address target, bytes calldata code) external;
     function assume(bool condition) external;
+    function snapshotState() external returns (uint256 id);
+    function revertToState(uint256 id) external returns (bool);
     function skip(bool skipTest) external;
     function envOr(string calldata name, string calldata fallback_)
         external

@@ -49,8 +49,8 @@ export type FaultReason =
  *
  * What a trace does wrong is only seen in its leaves. Where an operator keeps
  * them back, its steps are named, from the middle outward, to be asked for on
- * chain: each answer shows two leaves ({@link toLeaves}), and with those known
- * the next call is twice as close.
+ * chain: each answer shows a leaf, and with that known the next call is twice as
+ * close.
  *
  * @throws {MissingRecordsError} a batch of mine has no rows.
  */
@@ -170,15 +170,26 @@ function diffTrace(parameters: diffClaim.Parameters, entry: Entry, expected: Ent
   const own = readLeaves(parameters, mine.batches)
   const leaves = readTheirs(parameters, entry)
   const all = leaves.length === steps && leaves.every((leaf) => leaf != null)
+  const faults: Fault[] = []
   for (const [i, leaf] of leaves.entries()) {
     const fault = leaf && diffLeaf(parameters, { all, i, leaves, own })
-    if (fault) return [fault]
+    if (!fault) continue
+    faults.push(fault)
+    break
   }
   if (all) {
-    // Each is a batch that may count, and seq ascends: so one of mine is not among them.
-    const missing = own.findIndex(({ id }) => !leaves.some((leaf) => equalBytes(leaf!.id, id)))
-    return missing === -1 ? [] : [omit(parameters, missing)]
+    // Each is a batch that may count, and seq ascends: so some of mine are not among them. It is certain
+    // unless one that is not known takes its place.
+    const missing = own.flatMap(({ id, seq }, i) => {
+      if (leaves.some((leaf) => equalBytes(leaf!.id, id))) return []
+      return [{ certain: faults.length === 0 || !leaves.some((leaf) => leaf!.seq === seq), i }]
+    })
+    const omitted = missing
+      .slice(0, maxProbes)
+      .map(({ certain, i }) => omit(parameters, i, certain))
+    return [...faults, ...omitted]
   }
+  if (faults.length > 0) return faults
 
   // Between a leaf that is as it should be and one that is not lies what can be shown.
   let low = -1

@@ -31,6 +31,7 @@ export type Finding = {
 
 /**
  * - `withheld-data`: the operator does not show what it posted, or not all of it
+ * - `unknown-node`: the same, where no node is the operator's of whom it is known whose it is
  * - `unknown-parent`: nobody shows the ledger that the window builds on
  * - `sample`: a step asked for at random
  * - `equivocation`: a device signed two batches with one seq; no fault of the operator's
@@ -40,6 +41,7 @@ export type FindingReason =
   | FaultReason
   | 'equivocation'
   | 'sample'
+  | 'unknown-node'
   | 'unknown-parent'
   | 'withheld-data'
 

@@ -13,11 +13,9 @@ import {
   type Log,
   MalformedBundleError,
   MissingRecordsError,
-  type Point,
   reward,
   startState,
   type TraceLeaf,
-  toLeaves,
   toPoint,
   type Window,
 } from '@machinefi/proof'
@@ -96,7 +94,7 @@ export async function diffEpoch(options: diffEpoch.Options): Promise<Finding[]> 
         policy: { cap: config.cap, rate: config.rate, threshold: config.threshold },
         schema: mine.schema,
         slot,
-        theirs: { batches, entry, leaves: readLeaves(slot) },
+        theirs: { batches, entry, leaves: leavesOf(dispute, slot) },
         window: mine.window,
       })
     } catch (error) {
@@ -119,19 +117,6 @@ export async function diffEpoch(options: diffEpoch.Options): Promise<Finding[]> 
       }
     }
     return null
-  }
-
-  /** What answers have shown of a trace. */
-  function readLeaves(slot: number): (TraceLeaf | undefined)[] {
-    const leaves: (TraceLeaf | undefined)[] = []
-    const { network } = options
-    const { metric, schema, window } = mine
-    for (const { answer, point } of dispute.answers) {
-      if (slotOf(point, options.members) !== slot) continue
-      for (const { leaf, step } of toLeaves(point, answer, { metric, network, schema, window }))
-        leaves[step] = leaf
-    }
-    return leaves
   }
 }
 
@@ -157,6 +142,46 @@ export declare namespace diffEpoch {
     shown: readonly (Entry | null)[] | undefined
     signal?: AbortSignal | undefined
   }
+}
+
+/**
+ * Entries that follow from what answers have proven, batch by batch: every step
+ * of their traces, with nothing left out that is known to belong there. So it
+ * does not matter that one cannot compute them.
+ */
+export function proveEntries(options: proveEntries.Options): Map<number, Entry> {
+  const { dispute, members, mine, network, parent } = options
+  const { config } = mine
+  const isAsked = createAsked(options)
+  const proven = new Map<number, Entry>()
+  for (const [slot, entry] of dispute.entries) {
+    const member = members.find((member) => member.slot === slot)
+    const claim = mine.claim(slot)
+    if (!entry || !member || !claim?.paid || !equalBytes(entry.device, member.device)) continue
+    const earned = reward({ ...policyOf(config), value: entry.value })
+    if (entry.cumulative !== (parent[slot]?.cumulative ?? 0n) + earned) continue
+    const ids = new Set(leavesOf(dispute, slot).map((leaf) => leaf && toHex(leaf.id)))
+    if (!claim.batches.every(({ batch }) => ids.has(toHex(batchId(batch, network))))) continue
+    let step = 0
+    while (step < entry.steps && isAsked({ kind: 'step', slot, step })) step++
+    if (step === entry.steps && (step > 0 || isAsked({ kind: 'step', slot, step })))
+      proven.set(slot, entry)
+  }
+  return proven
+}
+
+export declare namespace proveEntries {
+  type Options = Pick<
+    diffEpoch.Options,
+    'dispute' | 'epoch' | 'members' | 'mine' | 'network' | 'parent'
+  >
+}
+
+/** What answers have shown of a trace, by step. */
+function leavesOf({ leaves }: Dispute, slot: number): (TraceLeaf | undefined)[] {
+  const found: (TraceLeaf | undefined)[] = []
+  for (const [step, leaf] of leaves.get(slot) ?? []) if (step < maxLeaves) found[step] = leaf
+  return Array.from(found)
 }
 
 /** The batches that a node says are in a trace: nothing of it is verified. */
@@ -318,7 +343,8 @@ export function probeEpoch(options: probeEpoch.Options): Finding[] {
         continue
       }
     }
-    for (const fault of probeSlot(options, slot, entry, window, isAsked).slice(0, maxProbes))
+    // All of them: whoever shows nothing else can lie in any one.
+    for (const fault of probeSlot(options, slot, entry, window, isAsked))
       probes.push({ ...withheld(fault.remedy, describe(fault.remedy)), ...toPlace(place) })
   }
   // The slots that are known come before what is still to be revealed.
@@ -352,17 +378,16 @@ function probeSlot(
     const text = `Slot ${slot} of window ${epoch.window} has a value, and no batch behind it.`
     return wrong && !isAsked(remedy) ? [{ certain: false, remedy, text, why: 'wrong-value' }] : []
   }
-  const steps = [entry.steps - 1]
-  for (let step = 0; step < entry.steps - 1 && steps.length < maxSteps; step++) steps.push(step)
-  return steps
-    .map((step) => ({ kind: 'step', slot, step }) as const)
-    .filter((remedy) => !isAsked(remedy))
-    .map((remedy) => ({
-      certain: false,
-      remedy,
-      text: `Slot ${slot} is not what follows from the log: step ${remedy.step} of its trace is to be shown.`,
-      why: 'wrong-trace',
-    }))
+  const toRemedy = (step: number) => ({ kind: 'step', slot, step }) as const
+  const steps = [toRemedy(entry.steps - 1)].filter((remedy) => !isAsked(remedy))
+  for (let step = 0; step < entry.steps - 1 && steps.length < maxSteps; step++)
+    if (!isAsked(toRemedy(step))) steps.push(toRemedy(step))
+  return steps.map((remedy) => ({
+    certain: false,
+    remedy,
+    text: `Slot ${slot} is not what follows from the log: step ${remedy.step} of its trace is to be shown.`,
+    why: 'wrong-trace',
+  }))
 }
 
 /** Tells what was answered on chain: asking for it again is not possible. */
@@ -406,12 +431,6 @@ function isSame(a: Entry | null, b: Entry | null): boolean {
   )
 }
 
-function slotOf(point: Point, members: readonly ChainMember[]): number | undefined {
-  if (point.kind === 'step' || point.kind === 'carry') return point.slot
-  if (point.kind !== 'omission') return undefined
-  return members.find(({ device }) => equalBytes(device, point.device))?.slot
-}
-
 const policyOf = ({ cap, rate, threshold }: ChainConfig) => ({ cap, rate, threshold })
 
 function toPlace({ device, slot }: { device: Uint8Array | undefined; slot: number }) {
@@ -443,6 +462,8 @@ export function describe(remedy: NonNullable<Finding['remedy']>): string {
 }
 
 const maxSlots = 16
+/** Of a trace: nobody asks for more of it. */
+const maxLeaves = 2 ** 20
 /** Taken for a trace of which nothing is known: an answer shows how many it has. */
 const unknownSteps = 32
 const maxProbes = 8

@@ -16,6 +16,7 @@ import {
   toHex,
 } from '@machinefi/core'
 import {
+  buildLedger,
   type DecodedCheckpoint,
   type DecodedReceipt,
   decodeCheckpoint,
@@ -23,23 +24,21 @@ import {
   type Entry,
   type LogHead,
   MalformedCheckpointError,
-  toSigned,
   verifyCheckpoint,
   verifyReceipt,
 } from '@machinefi/proof'
-import {
-  assertSchema,
-  batchId,
-  decodeBatch,
-  encodeBatch,
-  type Schema,
-  type SignedBatch,
-  schemaHash,
-} from '@machinefi/telemetry'
+import { batchId, decodeBatch, type SignedBatch } from '@machinefi/telemetry'
 import type { Account, Address } from 'viem'
-import type { ChainConfig } from '../chain/chain.js'
 import { fetchLedger } from '../epochs/fetchLedger.js'
-import { diffEpoch, probeEpoch, readClaimBatches, sampleEpoch } from './checkLedger.js'
+import { type BoundedReader, boundReader } from './boundReader.js'
+import {
+  describe,
+  diffEpoch,
+  probeEpoch,
+  proveEntries,
+  readClaimBatches,
+  sampleEpoch,
+} from './checkLedger.js'
 import { checkLog } from './checkLog.js'
 import {
   type Action,
@@ -53,9 +52,10 @@ import { type Equivocation, proveEquivocation, readEquivocations } from './findE
 import { type AuditedEpoch, openAuditChain } from './openAuditChain.js'
 import { openAuditStore } from './openAuditStore.js'
 import { type LogCopy, openLogCopy } from './openLogCopy.js'
-import { type Dispute, readDispute } from './readDispute.js'
+import { readDispute } from './readDispute.js'
 import { type RecomputedEpoch, recomputeEpoch } from './recomputeEpoch.js'
-import { copyBatch, type SyncReport, syncLog } from './syncLog.js'
+import { copyBatch, type PartialEntries, type SyncReport, syncLog } from './syncLog.js'
+import { toSchema } from './toSchema.js'
 import { type Finding, sortFindings, type Verdict } from './Verdict.js'
 
 /**
@@ -93,11 +93,12 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   const nodes: AuditedNode[] = urls.map((url) => ({
     headsReadAt: Number.NEGATIVE_INFINITY,
     operator: undefined,
+    partial: { from: 0, parts: [], size: 0 },
     reader: createNodeReader({ network: network.id, url }),
     shard: 0,
   }))
-  const schemas = new Map<string, Schema>()
-  for (const schema of options.schemas ?? []) addSchema(schema)
+  /** The same while epochs are judged, for which no node may take too long. */
+  let bounded = new Map<AuditedNode, BoundedReader>()
   const copies = new Map<string, LogCopy>()
   const challenger = createChallenger({
     account,
@@ -108,7 +109,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     fromBlock: fromBlock ?? 0n,
     maxStake: options.maxStake,
     network,
-    patienceMs: options.patienceMs ?? 0,
+    patienceMs: options.patienceMs ?? 3_600_000,
     store,
   })
   /** Devices that were caught, by address. */
@@ -121,16 +122,6 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   const told = new Set<string>()
   const judgedLast = new Map<Hex, { at: number; block: number; verdict: Verdict }>()
 
-  function addSchema(schema: Schema) {
-    schemas.set(Buffer.from(schemaHash(schema)).toString('hex'), schema)
-  }
-
-  function schemaOf({ schemaHash: hash, schema: id }: ChainConfig): Schema {
-    const schema = schemas.get(Buffer.from(hash).toString('hex'))
-    if (!schema) throw new UnknownSchemaError(id)
-    return schema
-  }
-
   function copyOf(operator: Hex, shard: number): LogCopy {
     const key = `${operator.toLowerCase()}/${shard}`
     const known = copies.get(key)
@@ -140,39 +131,48 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return copy
   }
 
-  /** Who runs a node, and the schema it has: what it says is held against the chain. */
-  async function describe(node: AuditedNode): Promise<void> {
+  /** Who runs a node, as it says: what it shows is held against that operator's key. */
+  async function identify(node: AuditedNode): Promise<void> {
     if (node.operator) return
     const answer = (await node.reader.readJson('', { maxBytes: 65_536, signal })) as {
       operator?: unknown
-      schema?: unknown
       shard?: unknown
     } | null
-    try {
-      addSchema(assertIsSchema(answer?.schema))
-      const { operator, shard } = answer ?? {}
-      if (typeof operator !== 'string' || typeof shard !== 'number') return
-      parseAddress(operator)
-      if (shard >>> 0 !== shard) return
-      node.operator = operator.toLowerCase() as Hex
-      node.shard = shard
-    } catch (error) {
-      if (!(error instanceof BaseError)) throw error
-    }
+    const { operator, shard } = answer ?? {}
+    if (typeof operator !== 'string' || typeof shard !== 'number') return
+    if (!/^0x[0-9a-f]{40}$/i.test(operator) || shard >>> 0 !== shard) return
+    node.operator = operator.toLowerCase() as Hex
+    node.shard = shard
   }
 
-  async function sync(): Promise<SyncReport[]> {
+  /** A share of the time until the next epoch cannot be challenged any more. */
+  function turnMs(most: number): number {
+    const left = chain
+      .epochs()
+      .filter(({ status }) => status === 'pending')
+      .map(({ challengeEndsAt }) => challengeEndsAt - chain.time)
+      .filter((ms) => ms > 0)
+    return Math.max(minTurnMs, Math.min(most, Math.min(...left) / (4 * nodes.length)))
+  }
+
+  /** Gives nodes new time to answer what comes up while epochs are judged. */
+  function refill(most = maxTurnMs) {
+    const budgetMs = turnMs(most)
+    bounded = new Map(nodes.map((node) => [node, boundReader(node.reader, budgetMs)]))
+  }
+
+  async function sync(most = maxTimerMs): Promise<SyncReport[]> {
     judgedLast.clear()
     await chain.refresh()
     const reports: SyncReport[] = []
-    for (const node of nodes) reports.push(await syncNode(node))
+    for (const node of nodes) reports.push(await syncNode(node, most))
     // Nothing that is not final yet builds on what is before the last final window.
     const final = chain.epochs().findLast(({ status }) => status === 'final')
     if (final) store.dropLedgers(final.window)
     return reports
   }
 
-  async function syncNode(node: AuditedNode): Promise<SyncReport> {
+  async function syncNode(node: AuditedNode, most: number): Promise<SyncReport> {
     const failed = (problem: string): SyncReport => ({
       batches: 0,
       contradiction: false,
@@ -181,7 +181,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       size: 0,
     })
     try {
-      await describe(node)
+      await identify(node)
     } catch (error) {
       if (!(error instanceof NodeRefusedError)) throw error
       return failed(error.shortMessage)
@@ -197,10 +197,12 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       logKey,
       network: id,
       onProgress: (done, of) => onProgress?.({ done, of, step: 'download' }),
+      partial: node.partial,
       posted: postedHeads(operator, shard),
       reader: node.reader,
       signal,
       store,
+      turnMs: turnMs(most),
     })
     // Perhaps somebody else runs it now.
     if (report.foreign) node.operator = undefined
@@ -232,7 +234,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     // The second batch is in no log: the node is asked for it, a few devices at a time.
     const some = members.slice(nextMember, nextMember + devicesAtOnce)
     nextMember = nextMember + devicesAtOnce < members.length ? nextMember + devicesAtOnce : 0
-    const { reader } = node
+    const reader = boundReader(node.reader, turnMs(maxTurnMs))
     const asked = some.filter(({ suspendedAt }) => suspendedAt === 0)
     for (const found of await readEquivocations({ members: asked, network: id, reader, signal }))
       add(found)
@@ -270,7 +272,11 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   }
 
   const readersOf = (operator: Hex) =>
-    nodes.filter((node) => node.operator === operator).map(({ reader }) => reader)
+    nodes.filter((node) => node.operator === operator).map((node) => bounded.get(node)!)
+
+  /** Whether all nodes are other operators'. One that does not say whose it is may be anyone's. */
+  const isStranger = (operator: Hex) =>
+    nodes.every((node) => node.operator !== undefined && node.operator !== operator)
 
   /** The epoch that another one builds on: null before the first window. */
   function parentOf(epoch: AuditedEpoch): AuditedEpoch | null {
@@ -295,19 +301,22 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   /** Entries with the posted root and total, if a node shows them. */
   async function showLedger(epoch: AuditedEpoch): Promise<readonly (Entry | null)[] | undefined> {
     const { operator, window } = epoch
-    for (const { url } of [...readersOf(operator), ...nodes.map(({ reader }) => reader)]) {
-      const answer = await fetchLedger({
-        network: network.id,
-        peer: new URL(url),
-        posted: {
-          ...epoch,
-          block: Number(epoch.blockNumber),
-          gasUsed: 0n,
-          transaction: epoch.transactionHash,
-        },
-      })
+    for (const reader of [...readersOf(operator), ...bounded.values()]) {
+      const ask = (timeoutMs: number) =>
+        fetchLedger({
+          network: network.id,
+          peer: new URL(reader.url),
+          posted: {
+            ...epoch,
+            block: Number(epoch.blockNumber),
+            gasUsed: 0n,
+            transaction: epoch.transactionHash,
+          },
+          timeoutMs: Math.min(timeoutMs, maxTurnMs),
+        })
+      const answer = await reader.spend('/ledger', ask).catch(toRefusal)
       signal?.throwIfAborted()
-      if (!answer.ok) continue
+      if (!answer?.ok) continue
       const kept = store.ledger(window, epoch.epochHash)
       if (!kept?.entries)
         store.putLedger(window, epoch.epochHash, {
@@ -339,20 +348,21 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       network: id,
       onProgress: (done, of) => onProgress?.({ done, of, step: 'recompute', window }),
       parent: parent && { depth: parent.depth, entries: parent.entries! },
-      schema: schemaOf(config),
+      schema: toSchema(config),
       signal,
       window: windowOf(window),
     })
   }
 
-  async function check(window: number): Promise<Verdict> {
+  async function check(window: number, most = maxTurnMs): Promise<Verdict> {
     await chain.refresh()
     const epoch = standing(window)
     if (!epoch) throw new NotPostedError(window)
     // A node is asked only for what was posted since it was asked last.
-    if (!isCovered(epoch))
+    if (!isCovered(epoch) && most > 0)
       for (const node of nodes)
-        if (!node.operator || node.operator === epoch.operator) await syncNode(node)
+        if (!node.operator || node.operator === epoch.operator) await syncNode(node, most)
+    refill(most)
     return judge(epoch)
   }
 
@@ -400,10 +410,19 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       store,
     })
     const conclude = (claims: number, findings: readonly Finding[], complete = true): Verdict => {
-      const all = sortFindings([...log.findings, ...findings])
+      const seen = [...log.findings, ...findings]
+      const all = sortFindings(isStranger(operator) ? seen.map(excuse) : seen)
       return { window, attempt, ok: all.length === 0, claims, complete, findings: all }
     }
 
+    /** Whom nobody asks, keeps nothing back. */
+    const excuse = (finding: Finding): Finding => {
+      const { remedy, why } = finding
+      if (why !== 'withheld-data') return finding
+      const what = remedy ? `${describe(remedy)} is asked for on chain` : 'give one'
+      const text = `No node of ${operator}, which posted window ${window}, is known: ${what}.`
+      return { ...finding, text, why: 'unknown-node' }
+    }
     const kept = store.ledger(window, epochHash)
     if (scope === 'log' || (log.covered && kept?.claims !== undefined))
       return conclude(kept?.claims ?? 0, [])
@@ -477,12 +496,21 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
           },
         ])
       const dispute = await readDisputeOf()
+      const proven = proveEntries({
+        ...{ dispute, epoch, members, mine, network: id, parent: parent?.entries ?? [] },
+      })
+      const asProven = entries.map((entry, slot) => proven.get(slot) ?? entry)
+      const answered = buildLedger(asProven, { depth: epoch.depth })
+      if (equalBytes(answered.root, ledgerRoot) && answered.total === epoch.ledgerTotal) {
+        store.putLedger(window, epochHash, { claims, entries: encodeEntries(asProven) })
+        return conclude(claims, [])
+      }
       const shown = await showLedger(epoch)
       const complete = epoch.logs.every(
         ({ shard, size }) => copyOf(operator, shard).holes(size).length === 0,
       )
       // What is not at hand may be all that is wrong: whatever shows it counts.
-      if (round === 0 && (await learn(epoch, { complete, dispute, mine, shown }))) continue
+      if (round === 0 && (await learn(epoch, { complete, mine, shown }))) continue
       const findings = await diffEpoch({
         ...about,
         batchAt: (shard, index) => copyOf(operator, shard).batch(index)?.bytes,
@@ -495,20 +523,21 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         shown,
         signal,
       })
+      if (findings.length === 0)
+        findings.push({
+          certain: false,
+          remedy: null,
+          text: `Window ${window} is not what follows from the log, and nothing is left to ask for.`,
+          why: 'wrong-trace',
+        })
       return conclude(claims, findings, complete && mine.incomplete.size === 0)
     }
   }
 
-  /** Keeps batches that answers showed, or that a node has in its evidence and did not give before. */
+  /** Keeps batches that a node has in its evidence and did not give before. */
   async function learn(epoch: AuditedEpoch, what: Known): Promise<boolean> {
-    const { complete, dispute, mine, shown } = what
+    const { complete, mine, shown } = what
     const found: { batch: SignedBatch; index: number; shard: number }[] = []
-    for (const { answer } of dispute.answers) {
-      if (answer.kind !== 'step' || !answer.step) continue
-      const { batch, inclusion, records } = answer.step
-      const bytes = encodeBatch({ ...toSigned(batch), records, signature: batch.signature })
-      found.push({ ...inclusion, batch: decodeBatch(bytes) })
-    }
     const doubtful = complete ? [...mine.incomplete] : mine.entries.map((_, slot) => slot)
     for (const slot of doubtful.slice(0, maxDoubtful)) {
       const device = shown?.[slot]?.device ?? mine.claim(slot)?.device
@@ -562,14 +591,16 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     const copy = copyOf(operator, shard)
     const odd = size > copy.size || !equalBytes(copy.log.root(size), root)
     const head = encodeCheckpoint({ protected: header, root, signature })
-    store.putCheckpoints(copy.number, [{ bytes: head, odd, root, size, time, verified: true }])
+    const kept = { bytes: head, odd, root, size, time, verified: true }
+    store.putCheckpoints(copy.number, [kept], { given: true })
     judgedLast.clear()
-    return true
+    return store.hasCheckpoint(copy.number, kept)
   }
 
   async function act({ window }: { window?: number | undefined } = {}): Promise<Action[]> {
     if (!dryRun && !account) throw new AuditAccountMissingError()
     await chain.refresh()
+    refill()
     const failures: unknown[] = []
     const actions = await challenger.act(() => judgeAll(window, failures))
     actions.push(...(await suspend()))
@@ -662,14 +693,17 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return logs.some(({ shard, size }) =>
       copyOf(operator, shard)
         .overlapping(size, schema, span)
-        .some(({ bare }) => bare),
+        .some(({ bare, device }) => bare && chain.keyOf(device)),
     )
   }
 
   return {
-    sync,
-    recompute,
-    check,
+    sync: () => sync(),
+    recompute(window, what) {
+      refill()
+      return recompute(window, what)
+    },
+    check: (window) => check(window),
     act,
     keep,
     windows,
@@ -687,8 +721,11 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         }
       }
       while (!either.aborted) {
-        await attempt(async () => onEvent({ type: 'synced', reports: await sync() }))
-        for (const window of (await attempt(windows)) ?? []) await attempt(() => check(window))
+        await attempt(async () => onEvent({ type: 'synced', reports: await sync(maxTurnMs) }))
+        // All that is asked for once more has one turn.
+        const until = performance.now() + maxTurnMs
+        for (const window of (await attempt(windows)) ?? [])
+          await attempt(() => check(window, until - performance.now()))
         if (dryRun || account) await attempt(act)
         await sleep(everyMs, undefined, { signal: either }).catch(() => {})
       }
@@ -718,7 +755,7 @@ export declare namespace createAuditor {
     dryRun?: boolean | undefined
     /** The block the network was created in, or one before. @default 0n */
     fromBlock?: bigint | undefined
-    /** Most wei that may be open in challenges, or lost on one epoch. @default 16 bonds */
+    /** Most wei that may be open in challenges, or lost on one epoch. @default 32 bonds */
     maxStake?: bigint | undefined
     network: Network
     /** Where the operators' nodes are. None of them is trusted. */
@@ -727,7 +764,7 @@ export declare namespace createAuditor {
     onProgress?: ((progress: AuditProgress) => void) | undefined
     /**
      * How long an operator may keep data back before it is asked for on chain, where every answer
-     * costs a bond; less where the time to challenge runs out. @default 0
+     * costs a bond; less where the time to challenge runs out. @default 3_600_000
      */
     patienceMs?: number | undefined
     /**
@@ -735,8 +772,6 @@ export declare namespace createAuditor {
      * chain. @default 0
      */
     sample?: number | undefined
-    /** All schemas that the network ever had. @default what the nodes say, held against the chain */
-    schemas?: readonly Schema[] | undefined
     signal?: AbortSignal | undefined
   }
 }
@@ -752,7 +787,8 @@ export type Auditor = {
    * Keeps a head that somebody else saw, which may be more than this auditor was shown.
    *
    * @param head a checkpoint; or a receipt, with the batch that it is for.
-   * @returns whether an operator of the network signed it.
+   * @returns whether an operator of the network signed it, and it was kept: of hundreds that go beyond
+   * the copy of the log only those that are dated first are.
    */
   keep(head: Uint8Array, options?: { batch?: Uint8Array }): Promise<boolean>
   /** Windows that were posted and not found right yet; without final ones whose rows have expired. */
@@ -802,18 +838,23 @@ type AuditedNode = {
   /** When all heads that are not final were read last. */
   headsReadAt: number
   operator: Hex | undefined
+  partial: PartialEntries
   reader: NodeReader
   shard: number
 }
 
 type Known = {
   complete: boolean
-  dispute: Dispute
   mine: RecomputedEpoch
   shown: readonly (Entry | null)[] | undefined
 }
 
 const rereadMs = 60_000
+/** For one node, while others or what is wrong wait for it. */
+const maxTurnMs = 60_000
+const minTurnMs = 1000
+/** More than a timer can be set to. */
+const maxTimerMs = 2 ** 31 - 1
 /** A verdict of the same block is not made again within this time. */
 const freshMs = 1000
 const maxEquivocations = 64
@@ -821,6 +862,11 @@ const maxEquivocations = 64
 const devicesAtOnce = 16
 /** Slots whose batches are asked for once more. */
 const maxDoubtful = 64
+
+/** What a node refuses is no answer. */
+function toRefusal(error: unknown): undefined {
+  if (!(error instanceof NodeRefusedError)) throw error
+}
 
 /** A checkpoint from its parts (docs/protocol/log.md): a receipt has them all but the root. */
 function encodeCheckpoint(parts: Pick<DecodedCheckpoint, 'protected' | 'root' | 'signature'>) {
@@ -837,11 +883,6 @@ function encodeCheckpoint(parts: Pick<DecodedCheckpoint, 'protected' | 'root' | 
   )
 }
 
-function assertIsSchema(value: unknown): Schema {
-  assertSchema(value as Schema)
-  return value as Schema
-}
-
 /** There is no epoch to check. */
 export class NotPostedError extends BaseError {
   override readonly name = 'NotPostedError'
@@ -855,16 +896,5 @@ export class UnknownParentError extends BaseError {
   override readonly name = 'UnknownParentError'
   constructor(window: number) {
     super(`The ledger that window ${window} builds on is not known.`, { kind: 'transport' })
-  }
-}
-
-/** A schema that was neither given nor shown by a node. */
-export class UnknownSchemaError extends BaseError {
-  override readonly name = 'UnknownSchemaError'
-  constructor(id: number) {
-    super(`Schema ${id} is not known.`, {
-      kind: 'input',
-      metaMessages: ['The chain has its hash only: give the schema, or a node that shows it.'],
-    })
   }
 }

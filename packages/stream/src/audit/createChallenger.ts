@@ -31,13 +31,16 @@ import type { Finding, Verdict } from './Verdict.js'
  *
  * What it has open is written down before it is sent and read from the chain
  * besides, so that it goes on where it was after a crash at any point. A point
- * that somebody else has challenged is left to them.
+ * that somebody else has challenged is left to them, until its time is over:
+ * they may never uphold it, and nobody can challenge it again.
  */
 export function createChallenger(options: createChallenger.Options): Challenger {
   const { account, chain, client, clock, dryRun, fromBlock, network, patienceMs, store } = options
   const own = account && (typeof account === 'string' ? account : account.address).toLowerCase()
   /** This account's challenges, as last read. */
-  const mine = new Map<Hex, OwnChallenge>()
+  const mine = new Map<Hex, KnownChallenge>()
+  /** Those of others that were open. */
+  const others = new Map<Hex, KnownChallenge>()
   let cursor = fromBlock
   /** When an operator was first seen to keep something back, by epoch. */
   const withheldSince = new Map<Hex, number>()
@@ -45,7 +48,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
   async function act(judge: () => Promise<readonly Judged[]>): Promise<Action[]> {
     const actions: Action[] = []
     const note: Note = (action) => void actions.push({ sent: !dryRun, ...action })
-    await readOwn()
+    await readNew()
     await settle(note)
     const slashed = new Set<Hex>()
     for (const { epoch, verdict } of await judge()) {
@@ -57,9 +60,8 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     return actions
   }
 
-  /** Reads this account's challenges: what is new, and what became of those that were open. */
-  async function readOwn() {
-    if (!own) return
+  /** Reads challenges: what is new, and what became of this account's that were open. */
+  async function readNew() {
     const to = BigInt(chain.block)
     if (cursor <= to)
       for (const challenge of await readChallenges(client, {
@@ -68,6 +70,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
         toBlock: to,
       }))
         if (challenge.challenger === own) mine.set(challenge.id, challenge)
+        else if (challenge.status === 'open') others.set(challenge.id, challenge)
     // Challenges of blocks that a reorganisation may replace are read again.
     cursor = to > reorganised ? to - reorganised : 0n
     for (const kept of store.challenges()) if (!mine.has(kept.id)) await recover(kept)
@@ -81,7 +84,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     const { attempt, bond, hash, id, window } = kept
     const { challenger, deadline, status } = await readChallenge(client, { id, network })
     if (status !== 'none' && challenger === own)
-      mine.set(id, { attempt, bond, deadline, id, status, window })
+      mine.set(id, { attempt, bond, challenger, deadline, id, status, window })
     else if (!hash || (await isMined(hash))) store.dropChallenge(id)
   }
 
@@ -103,7 +106,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
         continue
       }
       const what = { id, window, attempt }
-      try {
+      await settling(note, challenge, async () => {
         if ((await readEpochStatus(client, { attempt, network, window })) === 'void') {
           if (!dryRun) await refundChallenge(client, { account, id, network })
           challenge.status = 'refunded'
@@ -113,35 +116,80 @@ export function createChallenger(options: createChallenger.Options): Challenger 
             wei: challenge.bond,
             ...what,
           })
-        } else if (chain.time > challenge.deadline * 1000) {
-          if (dryRun) {
-            note({ kind: 'upheld', text: `Nobody has answered in window ${window}.`, ...what })
-            continue
-          }
-          const { hash, reward } = await upholdChallenge(client, { account, id, network })
-          challenge.status = 'upheld'
-          note({
-            kind: 'upheld',
-            text: `Nobody answered: the operator of window ${window} is slashed, ${formatEther(reward)} are the reward.`,
-            wei: reward,
-            hash,
-            ...what,
-          })
-          await chain.refresh()
-        } else
+        } else if (isOverdue(challenge)) await uphold(challenge, note)
+        else
           note({
             kind: 'waiting',
             text: `A challenge to window ${window} can be answered until ${toTime(challenge.deadline)}.`,
             sent: false,
             ...what,
           })
-      } catch (error) {
-        // Somebody else was faster: what became of it is read with the next call.
-        if (!isRevert(error, 'NotOpen', 'NotPending', 'NotVoid', 'NotStanding')) throw error
-        challenge.status = (await readChallenge(client, { id, network })).status
-      }
+      })
       if (challenge.status !== 'open') store.dropChallenge(id)
     }
+    for (const challenge of others.values()) {
+      const { attempt, id, window } = challenge
+      if (!isOverdue(challenge)) continue
+      await settling(note, challenge, async () => {
+        challenge.status = (await readChallenge(client, { id, network })).status
+        if (challenge.status !== 'open') return
+        const status = await readEpochStatus(client, { attempt, network, window })
+        if (status === 'pending') await uphold(challenge, note)
+        // Its bond is its challenger's to take back.
+        else if (status === 'void') challenge.status = 'refunded'
+      })
+      if (challenge.status !== 'open') others.delete(id)
+    }
+  }
+
+  const isOverdue = ({ deadline }: KnownChallenge) => chain.time > deadline * 1000
+
+  /** Does what settles one challenge: one that cannot be settled keeps no other from it. */
+  async function settling(note: Note, challenge: KnownChallenge, work: () => Promise<void>) {
+    const { attempt, id, window } = challenge
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof ContractError)) throw error
+      // Somebody else was faster: what became of it is read with the next call.
+      if (isRevert(error, 'NotOpen', 'NotPending', 'NotVoid', 'NotStanding'))
+        challenge.status = (await readChallenge(client, { id, network })).status
+      else
+        note({
+          kind: 'refused',
+          text: `The challenge to window ${window} is not settled. ${error.shortMessage}`,
+          sent: false,
+          ...{ id, window, attempt },
+        })
+    }
+  }
+
+  /** Upholds a challenge that nobody answered in time, whosever it is. */
+  async function uphold(challenge: KnownChallenge, note: Note) {
+    const { attempt, challenger, id, window } = challenge
+    const what = { id, window, attempt }
+    if (dryRun)
+      return note({ kind: 'upheld', text: `Nobody has answered in window ${window}.`, ...what })
+    const short = await isShortOf(upholdGas)
+    if (short)
+      return note({
+        kind: 'short',
+        text: `Nobody has answered in window ${window}. It is not upheld: that takes gas, and ${short}.`,
+        sent: false,
+        ...what,
+      })
+    const { hash, reward } = await upholdChallenge(client, { account, id, network })
+    challenge.status = 'upheld'
+    const isOwn = challenger === own
+    const whose = isOwn ? 'are the reward' : `are the reward of ${challenger}, who challenged`
+    note({
+      kind: 'upheld',
+      text: `Nobody answered: the operator of window ${window} is slashed, ${formatEther(reward)} ${whose}.`,
+      ...(isOwn && { wei: reward }),
+      hash,
+      ...what,
+    })
+    await chain.refresh()
   }
 
   /** Acts on what is wrong with one epoch. @returns whether its operator was slashed. */
@@ -197,24 +245,21 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     }
     for (const finding of challenges) {
       const outcome = await challenge(epoch, finding, note)
-      if (outcome !== 'answered') return false
+      if (outcome === 'answered' || outcome === 'refused') continue
+      return false
     }
 
     // What may be answered is asked for one after the other, as each answer shows where to go on.
     const guesses = usable.filter((finding) => !finding.certain)
     if (guesses.length === 0 || open.length > 0) return false
-    if (!complete) {
-      const since = withheldSince.get(epoch.epochHash) ?? clock()
-      withheldSince.set(epoch.epochHash, since)
-      if (clock() - since < patienceMs && !isUrgent(epoch)) {
-        note({
-          kind: 'waiting',
-          text: `The operator may still show its data of window ${window}.`,
-          sent: false,
-          ...about,
-        })
-        return false
-      }
+    if (!complete && (await isPatient(epoch, guesses))) {
+      note({
+        kind: 'waiting',
+        text: `The operator may still show its data of window ${window}.`,
+        sent: false,
+        ...about,
+      })
+      return false
     }
     const most = await countAtOnce(epoch, guesses)
     let asked = 0
@@ -230,24 +275,38 @@ export function createChallenger(options: createChallenger.Options): Challenger 
   /** How many guesses are made at once: as many as it takes to come to an end in time. */
   async function countAtOnce(epoch: AuditedEpoch, guesses: readonly Finding[]): Promise<number> {
     const first = guesses[0]!
-    if (first.why === 'withheld-data' || first.why === 'sample') {
-      // A head shows nothing of the ledger: that is asked for in the same round.
-      if (first.remedy?.kind === 'checkpoint') return 2
-      return first.remedy?.kind === 'reveal' ? 1 : 4
-    }
-    if (first.remedy?.kind !== 'step') return 1
     const { responseTimeMs } = await chain.config(epoch.window)
     // The last round is for the one that nobody can answer.
     const rounds = Math.max(
       1,
       Math.floor((epoch.challengeEndsAt - chain.time) / responseTimeMs) - 1,
     )
+    if (first.why === 'withheld-data' || first.why === 'unknown-node' || first.why === 'sample') {
+      // A head shows nothing of the ledger: that is asked for in the same round.
+      if (first.remedy?.kind === 'checkpoint') return 2
+      if (first.remedy?.kind === 'reveal') return 1
+      // Without a trace to compare, no step tells where to go on: each has its turn before the end.
+      const steps = guesses.filter(({ remedy }) => remedy?.kind === 'step')
+      return Math.max(4, Math.ceil(steps.length / rounds))
+    }
+    if (first.remedy?.kind !== 'step') return 1
     return Math.max(1, Math.ceil((guesses.length + 1) ** (1 / rounds)) - 1)
   }
 
-  /** Whether the time left is hardly enough to find anything out. */
-  function isUrgent(epoch: AuditedEpoch): boolean {
-    return epoch.challengeEndsAt - chain.time < 2 * patienceMs
+  /** Whether there still is time to wait for data: one that was out of patience stays so. */
+  async function isPatient(epoch: AuditedEpoch, guesses: readonly Finding[]): Promise<boolean> {
+    const { challengeEndsAt, epochHash, window } = epoch
+    const since = withheldSince.get(epochHash) ?? clock()
+    withheldSince.set(epochHash, since)
+    const left = challengeEndsAt - chain.time
+    const half = (await chain.config(window)).challengeWindowMs / 2
+    const isStranger = guesses.some(({ why }) => why === 'unknown-node')
+    // Whoever has a node that was not given is not to blame, but must not get away with it either.
+    const waits = isStranger
+      ? left > half
+      : clock() - since < patienceMs && left > Math.min(half, 2 * patienceMs)
+    if (!waits) withheldSince.set(epochHash, Number.NEGATIVE_INFINITY)
+    return waits && Number.isFinite(since)
   }
 
   async function prove(
@@ -321,7 +380,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
         onHash: (hash) => store.putChallenge({ ...kept, hash }),
         window,
       })
-      mine.set(id, { attempt, bond, deadline, id, status: 'open', window })
+      mine.set(id, { attempt, bond, challenger: own!, deadline, id, status: 'open', window })
       note({ kind: 'opened', text: challenged, hash, wei: bond, ...about })
       return 'opened'
     } catch (error) {
@@ -373,16 +432,20 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     const most = options.maxStake ?? defaultStakes * bond
     if (staked + bond > most)
       return `It is not challenged: that takes ${formatEther(bond)}, and ${formatEther(staked)} of at most ${formatEther(most)} are at stake or lost already.`
-    if (!own || dryRun) return undefined
+    if (dryRun) return undefined
+    const short = await isShortOf(challengeGas, bond)
+    return short && `It is not challenged: that takes ${formatEther(bond)} and gas, and ${short}.`
+  }
+
+  /** What the account has, if that is not enough for some gas and a value. */
+  async function isShortOf(gas: bigint, value = 0n): Promise<string | undefined> {
     try {
       const balance = await getBalance(client, { address: own as Address })
-      const gas = (await getGasPrice(client)) * challengeGas
-      if (balance < bond + gas)
-        return `It is not challenged: that takes ${formatEther(bond)} and gas, and ${own} has ${formatEther(balance)}.`
+      const needed = value + (await getGasPrice(client)) * gas
+      return balance < needed ? `${own} has ${formatEther(balance)}` : undefined
     } catch (error) {
       throw toContractError(error, { functionName: 'balance' })
     }
-    return undefined
   }
 
   /** Takes what disputes owe. */
@@ -467,9 +530,11 @@ export type Action = {
 
 type Note = (action: Omit<Action, 'sent'> & { sent?: boolean }) => void
 
-type OwnChallenge = {
+type KnownChallenge = {
   attempt: number
   bond: bigint
+  /** Who opened it, in lower case. */
+  challenger: string
   /** Unix seconds. */
   deadline: number
   id: Hex
@@ -489,9 +554,11 @@ const toTime = (seconds: number) => new Date(seconds * 1000).toISOString().repla
 
 /** Blocks that are read again. */
 const reorganised = 32n
-const defaultStakes = 16n
+const defaultStakes = 32n
 /** More than a challenge takes. */
 const challengeGas = 600_000n
+/** More than it takes to uphold one. */
+const upholdGas = 300_000n
 
 /** Nothing can be sent without an account. */
 export class AuditAccountMissingError extends BaseError {

@@ -5,7 +5,6 @@ export {
   createAuditor,
   NotPostedError,
   UnknownParentError,
-  UnknownSchemaError,
 } from './createAuditor.js'
 export { type Action, AuditAccountMissingError } from './createChallenger.js'
 export { type RecomputedEpoch, recomputeEpoch, type TracedBatch } from './recomputeEpoch.js'

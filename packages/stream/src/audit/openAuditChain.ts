@@ -10,13 +10,14 @@ import {
   toContractError,
 } from '@machinefi/contracts'
 import { iSettlementAbi } from '@machinefi/contracts/abis'
-import { fromHex, type Hex } from '@machinefi/core'
+import { BaseError, fromHex, type Hex } from '@machinefi/core'
 import type { EpochEvidence } from '@machinefi/proof'
 import { zeroAddress } from 'viem'
 import { toAccount } from 'viem/accounts'
 import { readContract } from 'viem/actions'
 import type { ChainConfig, ChainMember } from '../chain/chain.js'
 import { openChain } from '../chain/openChain.js'
+import { hasEverySlot, readMemberChanges, reorganisedBlocks } from '../chain/readMemberChanges.js'
 
 /**
  * What an auditor knows of a network: all of it from the chain, nothing from a
@@ -39,16 +40,27 @@ export async function openAuditChain(
   const epochs = new Map<Hex, AuditedEpoch>()
   const logKeys = new Map<string, Uint8Array>()
   const configs = new Map<number, ChainConfig>()
+  /** Whose state changed in the blocks that were read last. */
+  let recent: readonly ChainMember[] = []
   let cursor = Number(fromBlock) - 1
-  let head = { block: 0, time: 0 }
+  let head: { block: number; hash: Hex | undefined; time: number } = {
+    block: 0,
+    hash: undefined,
+    time: 0,
+  }
 
   async function refresh() {
-    const { block, time } = await chain.head()
-    if (block > cursor) {
-      for (const member of await chain.members(cursor + 1, block))
-        members.set(keyOf(member.device), member)
-      // What a short reorganisation took back comes again in another block.
-      const from = BigInt(Math.max(Number(fromBlock), cursor + 1 - reorganised))
+    const { block, hash, time } = await chain.head()
+    // The same number again may be another block.
+    if (hash !== head.hash) {
+      // What a short reorganisation took back comes again in another block, or never.
+      const last = Math.min(cursor, block)
+      const from = BigInt(Math.max(Number(fromBlock), last + 1 - reorganisedBlocks))
+      await readMembers({ doubtful: recent, from: Number(from), to: block })
+      if (!(await knowsEveryMember(block))) {
+        await readMembers({ doubtful: [...members.values()], from: 0, to: block })
+        if (!(await knowsEveryMember(block))) throw new IncompleteMembersError()
+      }
       for (const { status, ...epoch } of await readEpochs(client, {
         fromBlock: from,
         network,
@@ -58,7 +70,20 @@ export async function openAuditChain(
       cursor = block
     }
     for (const epoch of epochs.values()) if (epoch.status === 'pending') await update(epoch)
-    head = { block, time }
+    head = { block, hash, time }
+  }
+
+  async function readMembers(options: readMemberChanges.Options) {
+    const { again, changed } = await readMemberChanges(chain, options)
+    for (const member of [...again, ...changed]) {
+      if (member.joinedAt === 0) members.delete(keyOf(member.device))
+      else members.set(keyOf(member.device), member)
+    }
+    recent = changed
+  }
+
+  async function knowsEveryMember(block: number): Promise<boolean> {
+    return hasEverySlot(members.values(), await chain.memberCount(block))
   }
 
   /** What became of an epoch that was pending. */
@@ -185,5 +210,10 @@ function toAudited(epoch: Epoch, status: EpochStatus): AuditedEpoch {
 const keyOf = (device: Uint8Array) =>
   Buffer.from(device.buffer, device.byteOffset, device.length).toString('latin1')
 
-/** Blocks that are read again. */
-const reorganised = 32
+/** The endpoint shows fewer members than there are: nothing can be judged by it. */
+export class IncompleteMembersError extends BaseError {
+  override readonly name = 'IncompleteMembersError'
+  constructor() {
+    super('The endpoint of the chain does not show every member.', { kind: 'transport' })
+  }
+}

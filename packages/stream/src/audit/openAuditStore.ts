@@ -55,7 +55,7 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
       db.prepare('SELECT name, value FROM meta').raw().all([]) as [string, string][],
     )
     transaction(db, () => {
-      for (const [name, value] of Object.entries({ ...identity, version: '1' })) {
+      for (const [name, value] of Object.entries({ ...identity, version: '2' })) {
         const before = held.get(name)
         if (before === undefined) db.prepare('INSERT INTO meta VALUES (?, ?)').run([name, value])
         else if (before !== value)
@@ -208,31 +208,42 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
         pair.map((key) => ({ index: key % span, log: Math.floor(key / span) })),
       ) as Place[][],
 
-    putCheckpoints(log, checkpoints) {
+    putCheckpoints(log, checkpoints, { given = false } = {}) {
       const put = db.prepare(
-        `INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (log, size, root) DO UPDATE
+        `INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (log, size, root) DO UPDATE
          SET time = excluded.time, verified = excluded.verified, odd = excluded.odd,
-           bytes = excluded.bytes
-         WHERE excluded.verified > verified OR (excluded.verified = verified AND excluded.time < time)`,
+           given = max(given, excluded.given), bytes = excluded.bytes
+         WHERE excluded.verified > verified OR (excluded.verified = verified AND
+           (excluded.time < time OR (excluded.time = time AND excluded.given > given)))`,
       )
       transaction(db, () => {
         const [copied] = db.prepare('SELECT size FROM logs WHERE number = ?').raw().get([log]) as [
           number,
         ]
-        const [within, beyond] = db
-          .prepare(
-            `SELECT count(*) FILTER (WHERE size <= ?), count(*) FILTER (WHERE size > ?)
-             FROM checkpoints WHERE log = ? AND odd = 1`,
-          )
+        const [within] = db
+          .prepare('SELECT count(*) FROM checkpoints WHERE log = ? AND odd = 1 AND size <= ?')
           .raw()
-          .get([copied, copied, log]) as [number, number]
+          .get([log, copied]) as [number]
         // Heads that go beyond the copy, which contradict nothing yet, take no room from those that do.
-        const room = { beyond: maxOdd - beyond, within: maxOdd - within }
+        let room = maxOdd - within
         for (const { bytes, odd, root, size, time, verified } of checkpoints)
-          if (!odd || room[size > copied ? 'beyond' : 'within']-- > 0)
-            put.run([log, size, root, time, Number(verified), Number(odd), bytes])
+          if (!odd || size > copied || room-- > 0)
+            put.run([
+              ...[log, size, root, time, Number(verified), Number(odd), Number(given), bytes],
+            ])
+        // Of these the ones dated first stay: if they go beyond what is posted, any of them convicts.
+        db.prepare(
+          `DELETE FROM checkpoints WHERE log = ?1 AND (size, root) IN (
+             SELECT size, root FROM checkpoints WHERE log = ?1 AND odd = 1 AND size > ?2 AND given = ?3
+             ORDER BY time, size DESC LIMIT -1 OFFSET ?4)`,
+        ).run([log, copied, Number(given), maxOdd])
       })
     },
+    hasCheckpoint: (log, { root, size }) =>
+      db
+        .prepare('SELECT 1 FROM checkpoints WHERE log = ? AND size = ? AND root = ?')
+        .raw()
+        .get([log, size, root]) !== undefined,
     reviewCheckpoints(log, size, agrees) {
       const rows = db
         .prepare('SELECT size, root FROM checkpoints WHERE log = ? AND odd = 1 AND size <= ?')
@@ -345,8 +356,16 @@ export type AuditStore = {
   /** Pairs of different batches by one device with one seq, of which the first is in [from, to) of a log. */
   equivocations(log: number, from: number, to: number, limit: number): Place[][]
 
-  /** Keeps heads: of several with one size and root one that was verified, and of these the one dated first. */
-  putCheckpoints(log: number, checkpoints: readonly KeptCheckpoint[]): void
+  /**
+   * Keeps heads, as far as there is room: of several with one size and root one that was verified, and
+   * of these the one dated first. Those that were given, by others than nodes, have a room of their own.
+   */
+  putCheckpoints(
+    log: number,
+    checkpoints: readonly KeptCheckpoint[],
+    options?: { given?: boolean },
+  ): void
+  hasCheckpoint(log: number, head: Pick<KeptCheckpoint, 'root' | 'size'>): boolean
   /** Looks at heads up to a size again that were not on the way of the copy, which may have come to them. */
   reviewCheckpoints(
     log: number,
@@ -469,7 +488,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS holes (key INTEGER PRIMARY KEY) STRICT;
   CREATE TABLE IF NOT EXISTS checkpoints (
     log INTEGER NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL, time INTEGER NOT NULL,
-    verified INTEGER NOT NULL, odd INTEGER NOT NULL, bytes BLOB NOT NULL,
+    verified INTEGER NOT NULL, odd INTEGER NOT NULL, given INTEGER NOT NULL, bytes BLOB NOT NULL,
     PRIMARY KEY (log, size, root)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS ledgers (

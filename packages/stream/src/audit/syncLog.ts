@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { equalBytes, sha256 } from '@machinefi/core'
 import { verifySignatureSync } from '@machinefi/core/node'
@@ -21,16 +22,34 @@ import type { LogCopy } from './openLogCopy.js'
  * must be on the way. What a node says counts for nothing but that.
  *
  * The next batches are on their way while the last ones are verified.
+ *
+ * A node may take as long as it gets on with it, within the time there is: what
+ * it gave is kept, and the next call goes on from there.
  */
 export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
-  const { copy, keyOf, logKey, network, onProgress, reader, signal, store } = options
+  const { copy, keyOf, logKey, network, onProgress, partial, signal, store } = options
+  const { paceMs = 60_000 } = options
   const report: SyncReport = {
     ...{ batches: 0, contradiction: false, foreign: false, problems: [], size: copy.size },
   }
   let bulk = true
   const about = { network, operator: copy.operator, publicKey: logKey }
 
-  /** What a node refuses is noted; one that is overloaded, or not there, is left alone for this time. */
+  const stop = new AbortController()
+  const either = AbortSignal.any([stop.signal, ...(signal ? [signal] : [])])
+  const reader: Pick<NodeReader, 'read'> = {
+    read: (path, bounds) => options.reader.read(path, { ...bounds, signal: either }),
+  }
+  const halt = () => stop.abort()
+  const timer = options.turnMs === undefined ? undefined : setTimeout(halt, options.turnMs)
+  /** What it gave since its pace was looked at last. */
+  let bytes = 0
+  const pace = setInterval(() => {
+    if (bytes < minBytes) halt()
+    bytes = 0
+  }, paceMs)
+
+  /** What a node refuses is noted; one that is overloaded, slow or not there is left alone for this time. */
   let away = false
   const doing = async (work: () => Promise<unknown>) => {
     if (away) return
@@ -39,27 +58,36 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
     } catch (error) {
       if (!(error instanceof NodeRefusedError)) throw error
       signal?.throwIfAborted()
-      report.problems.push(error.shortMessage)
+      report.problems.push(
+        stop.signal.aborted
+          ? 'The node has not given all of its log yet: the next round goes on from here.'
+          : error.shortMessage,
+      )
       away = error.status === undefined || error.status >= 500
     }
   }
 
-  await doing(async () => {
-    const head = await readHead()
-    if (!head) return
-    await extend(head)
-    keep([head])
-    if (head.size > copy.size && head.size <= maxEntries) {
-      report.contradiction ||= copy.size > 0
-      report.problems.push('The entries that the node shows do not lead to the head it signed.')
-    }
-  })
-  // What was posted counts as much as what was signed.
-  for (const target of options.posted ?? []) await doing(() => extend(target))
-  store.reviewCheckpoints(copy.number, copy.size, agrees)
-  await doing(copyBatches)
-  await doing(fillHoles)
-  await doing(readCheckpoints)
+  try {
+    await doing(async () => {
+      const head = await readHead()
+      if (!head) return
+      await extend(head)
+      keep([head])
+      if (head.size > copy.size && head.size <= maxEntries) {
+        report.contradiction ||= copy.size > 0
+        report.problems.push('The entries that the node shows do not lead to the head it signed.')
+      }
+    })
+    // What was posted counts as much as what was signed.
+    for (const target of options.posted ?? []) await doing(() => extend(target))
+    store.reviewCheckpoints(copy.number, copy.size, agrees)
+    await doing(copyBatches)
+    await doing(fillHoles)
+    await doing(readCheckpoints)
+  } finally {
+    clearTimeout(timer)
+    clearInterval(pace)
+  }
   report.size = copy.size
   return report
 
@@ -98,9 +126,30 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
       report.problems.push(`A log of ${size} entries is more than an auditor keeps.`)
       return
     }
+    if (partial.from !== copy.size) Object.assign(partial, { from: copy.size, parts: [], size: 0 })
+    const onIds = (ids: Uint8Array) => {
+      partial.parts.push(ids)
+      partial.size += ids.length / 32
+      bytes += ids.length
+    }
+    await readEntries({
+      from: partial.from + partial.size,
+      onIds,
+      reader,
+      signal: either,
+      to: size,
+    })
+    let left = 32 * (size - copy.size)
+    if (32 * partial.size < left) return
     try {
-      await readEntries({ from: copy.size, onIds: copy.propose, reader, signal, to: size })
-      if (copy.log.size === size && equalBytes(copy.log.root(), root)) copy.accept()
+      for (const ids of partial.parts) {
+        copy.propose(ids.subarray(0, left))
+        left -= Math.min(left, ids.length)
+        await setImmediate()
+        signal?.throwIfAborted()
+      }
+      if (equalBytes(copy.log.root(), root)) copy.accept()
+      else Object.assign(partial, { parts: [], size: 0 })
     } finally {
       copy.reject()
     }
@@ -142,6 +191,7 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
         }
       }
       keep(kept)
+      for (const head of kept) bytes += head.bytes.length
       if (parts.length < pageHeads || last < from || odd >= maxOdd) return
       from = last + 1
       await setImmediate()
@@ -168,20 +218,18 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
         const found = batch && copyBatch(batch, { id, index: from + i, keyOf, network })
         if (found) copied.push(found)
         else holes.push(from + i)
-        missing = found ? 0 : missing + 1
+        missing += found ? 0 : 1
         if (i % slice === slice - 1) {
           await setImmediate()
           signal?.throwIfAborted()
         }
       }
-      if (missing >= maxMissing) {
-        report.problems.push('The node does not give the batches of its log.')
-        return
-      }
       copy.put(to, copied, holes)
       report.batches += copied.length
+      for (const batch of copied) bytes += batch.bytes.length
       onProgress?.(to, copy.size)
     }
+    if (missing > 0) report.problems.push(`The node does not give ${missing} batches of its log.`)
   }
 
   /** Batches from an index on, at least one of them; undefined in the place of what nobody can read. */
@@ -208,22 +256,26 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
         await reader.read(`/log/batches/${index}`, { maxBytes: maxBatchBytes, signal }),
       )
     } catch (error) {
+      if (stop.signal.aborted) throw error
       if (error instanceof NodeRefusedError || error instanceof BatchError) return undefined
       throw error
     }
   }
 
-  /** Asks once more for some of what was not given. */
+  /** Asks once more for what was not given, from anywhere on, so that what never comes hides nothing. */
   async function fillHoles() {
+    const holes = copy.holes(copy.copied)
+    const first = holes.length > 0 ? randomInt(holes.length) : 0
     let refused = 0
-    for (const index of copy.holes(copy.copied).slice(0, maxMissing)) {
+    for (const index of [...holes.slice(first), ...holes.slice(0, first)]) {
       const batch = await readSingle(index)
       const id = copy.log.id(index)
       const found = batch && copyBatch(batch, { id, index, keyOf, network })
       if (found) {
         copy.fill(found)
+        bytes += found.bytes.length
         report.batches++
-      } else if (++refused === 3) return
+      } else if (++refused === maxRefused) return
     }
   }
 }
@@ -246,7 +298,7 @@ export declare namespace readEntries {
     from: number
     /** Told of entries as they come, 32 bytes each. */
     onIds: (ids: Uint8Array) => void
-    reader: NodeReader
+    reader: Pick<NodeReader, 'read'>
     signal?: AbortSignal | undefined
     to: number
   }
@@ -259,11 +311,11 @@ export function copyBatch(batch: SignedBatch, options: copyBatch.Options): Copie
   if (!equalBytes(sha256(message), id)) return undefined
   const { algorithm, device, header, records, signature } = batch
   const publicKey = keyOf(device)
-  // Rows that are not those of the header are as good as none.
-  const genuine = records === null || equalBytes(sha256(records), header.recordsHash)
+  // Rows that are not those of the header are as good as none; nobody needs those of a stranger.
+  const isKept = records !== null && publicKey && equalBytes(sha256(records), header.recordsHash)
   return {
-    bare: records === null || !genuine,
-    bytes: genuine ? batch.bytes : encodeBatch({ ...batch, records: null }),
+    bare: !isKept,
+    bytes: isKept || records === null ? batch.bytes : encodeBatch({ ...batch, records: null }),
     device,
     end: header.start + header.span,
     id,
@@ -296,13 +348,22 @@ export declare namespace syncLog {
     /** Network id, 32 bytes. */
     network: Uint8Array
     onProgress?: ((batches: number, of: number) => void) | undefined
+    /** How long a node may take for 64 KiB of what is needed. @default 60_000 */
+    paceMs?: number | undefined
+    /** Entries that this node gave before, with no head yet. */
+    partial: PartialEntries
     /** Heads of this log that were posted, ascending. */
     posted?: readonly { root: Uint8Array; size: number }[] | undefined
     reader: NodeReader
     signal?: AbortSignal | undefined
     store: AuditStore
+    /** How long it may take in all. @default as long as it gets on */
+    turnMs?: number | undefined
   }
 }
+
+/** Entries from one node that no head covers yet: kept for the next time. */
+export type PartialEntries = { from: number; parts: Uint8Array[]; size: number }
 
 export type SyncReport = {
   /** Batches that were copied. */
@@ -351,8 +412,8 @@ function splitCheckpoints(page: Uint8Array): Uint8Array[] {
 
 /** Signatures that are checked in one go. */
 const slice = 64
-/** In a row, until a node is left alone for now; and that are asked for again in one go. */
-const maxMissing = 64
+/** Of what was missing already, until a node is left alone for now. */
+const maxRefused = 16
 /** Asked for at once, of a node that gives them one by one. */
 const singles = 16
 const maxBatchBytes = 66_000
@@ -363,5 +424,7 @@ const maxCheckpointBytes = 1024
 const pageHeads = 1000
 /** Heads that contradict the copy, or go beyond it, in one go. */
 const maxOdd = 16
+/** The least that a node gives while its pace is looked at. */
+const minBytes = 65_536
 /** Of one log: its tree is in memory, 100 bytes an entry. */
 export const maxEntries = 2 ** 24

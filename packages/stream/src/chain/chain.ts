@@ -12,10 +12,13 @@ export type Chain = {
   genesisHash(): Promise<Hex>
   /** What the settlement knows of the operator. */
   operatorState(): Promise<OperatorState>
-  head(): Promise<{ block: number; time: number }>
+  head(): Promise<{ block: number; hash: Hex; time: number }>
   /** Members whose state changed in blocks [from, to], as it was at the end of them. */
   members(from: number, to: number): Promise<ChainMember[]>
-  memberCount(): Promise<number>
+  /** What the membership says of a device now; undefined if it is no member. */
+  member(device: Uint8Array): Promise<MemberWord | undefined>
+  /** How many members there are, now or at the end of a block. */
+  memberCount(block?: number): Promise<number>
   /** The rules of a window. */
   config(window: number): Promise<ChainConfig>
   /** The window to be posted next: the epochs of all before it stand. */
@@ -75,14 +78,18 @@ export type OperatorState = {
   posted: number | undefined
 }
 
-export type ChainMember = {
-  device: Uint8Array
+/** What a membership keeps of a device. */
+export type MemberWord = {
   slot: number
   /** Unix seconds. */
   joinedAt: number
   /** Unix seconds, 0 if never. */
   suspendedAt: number
   assurance: number
+}
+
+export type ChainMember = MemberWord & {
+  device: Uint8Array
   algorithm: Algorithm
   publicKey: Uint8Array
 }

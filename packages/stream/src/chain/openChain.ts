@@ -14,7 +14,7 @@ import {
   readMembers,
   readNextWindow,
 } from '@machinefi/contracts'
-import { iSettlementAbi } from '@machinefi/contracts/abis'
+import { iMembershipAbi, iSettlementAbi } from '@machinefi/contracts/abis'
 import { fromHex, type Hex, toHex } from '@machinefi/core'
 import { decodeMetricParams, decodePolicyParams, encodeConfig, type Metric } from '@machinefi/proof'
 import {
@@ -24,7 +24,6 @@ import {
   type ContractFunctionReturnType,
   createClient,
   custom,
-  parseAbi,
   TimeoutError,
   TransactionNotFoundError,
   BaseError as ViemError,
@@ -197,7 +196,7 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
               'head',
               getBlock(client, { blockNumber: latest.number - BigInt(confirmations) }),
             )
-      return { block: Number(head.number), time: Number(head.timestamp) * 1000 }
+      return { block: Number(head.number), hash: head.hash, time: Number(head.timestamp) * 1000 }
     },
     async members(from, to) {
       const members = await readMembers(client, {
@@ -211,13 +210,26 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
         publicKey: fromHex(publicKey),
       }))
     },
-    memberCount: () =>
+    async member(device) {
+      const { assurance, joinedAt, slot, suspendedAt } = await ask(
+        'member',
+        readContract(client, {
+          abi: iMembershipAbi,
+          address: network.membership,
+          functionName: 'member',
+          args: [toHex(device)],
+        }),
+      )
+      return joinedAt === 0 ? undefined : { assurance, joinedAt, slot, suspendedAt }
+    },
+    memberCount: (block) =>
       ask(
         'memberCount',
         readContract(client, {
-          abi: membershipAbi,
+          abi: iMembershipAbi,
           address: network.membership,
           functionName: 'memberCount',
+          ...(block === undefined ? {} : { blockNumber: BigInt(block) }),
         }),
       ),
     async config(window) {
@@ -410,5 +422,3 @@ async function ask<result>(what: string, call: Promise<result>): Promise<result>
     throw error instanceof ViemError ? new ChainUnavailableError(what, error) : error
   }
 }
-
-const membershipAbi = parseAbi(['function memberCount() view returns (uint32)'])

@@ -176,10 +176,10 @@ test('behavior: the ledger grows a level if members joined before the posting', 
   await walk(t, [[200], [300]], 0)
   grace(t)
   const { memberCount } = t.chain
-  t.chain.memberCount = async () => {
+  t.chain.memberCount = async (block) => {
     // Between the building of the ledger and its posting.
-    for (let i = 0; i < 4; i++) t.chain.join(createSigner())
-    return memberCount()
+    if (block === undefined) for (let i = 0; i < 4; i++) t.chain.join(createSigner())
+    return memberCount(block)
   }
   const [epoch] = await t.node.settle()
   expect(epoch).toMatchObject({ depth: 3, ledgerTotal: 500n, posted: { memberCount: 6 } })
@@ -358,4 +358,21 @@ test('behavior: rows of a window that is not final do not expire', async () => {
   t.moveTo(t.chain.time + 100 * dayMs)
   await t.node.settle()
   expect(files()).toBe(0)
+})
+
+test('behavior: posts nothing while it does not know every member', async () => {
+  await using t = await createTestNode({ devices: 2 })
+  await walk(t, [[200], [300]], 0)
+  grace(t)
+  const { members } = t.chain
+  // An endpoint that leaves out events, and then all of them.
+  let shown = 0
+  t.chain.join(createSigner())
+  t.chain.members = async (from, to) => (await members(from, to)).slice(0, shown)
+  expect(await t.node.settle()).toEqual([])
+  expect(JSON.stringify(t.node.health())).toContain(
+    'The endpoint of the chain does not show every member.',
+  )
+  shown = Number.POSITIVE_INFINITY
+  expect(await t.node.settle()).toMatchObject([{ posted: { memberCount: 3 } }])
 })

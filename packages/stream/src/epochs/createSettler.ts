@@ -96,7 +96,9 @@ export function createSettler(options: createSettler.Options): Settler {
       )
     if (!listed) return 'The operator is not listed.'
     const { minBond } = await open.configAt(window)
-    return bond < minBond ? 'The bond of the operator is too small.' : undefined
+    if (bond < minBond) return 'The bond of the operator is too small.'
+    if (await open.knowsEveryMember()) return undefined
+    return 'The endpoint of the chain does not show every member.'
   }
 
   /** Undefined if the window was posted by somebody else meanwhile. */

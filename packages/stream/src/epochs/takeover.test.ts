@@ -244,11 +244,14 @@ test('behavior: goes on from a final parent that says nonsense, as the contract 
     const [one] = read
     if (!one) return read
     const device = publicKeyToAddress(stranger.publicKey)
-    return [...read, { ...one, device, publicKey: stranger.publicKey, slot: 4 }]
+    const nobody = { ...one, device: new Uint8Array(20), joinedAt: 2 ** 40, slot: 3 }
+    return [...read, nobody, { ...one, device, publicKey: stranger.publicKey, slot: 4 }]
   }
+  const { memberCount } = chain
   chain.members = lie
   await using liar = await createTestNode({ chain, devices: 0, operator: other })
   liar.chain.members = lie
+  liar.chain.memberCount = async (block) => (block === undefined ? memberCount() : 5)
   chain.members = members
   const strange = await liar.sign({
     signer: stranger,

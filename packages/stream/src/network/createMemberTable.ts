@@ -26,6 +26,21 @@ export function createMemberTable(members: readonly StoredMember[] = []): Member
     size++
   }
 
+  function remove(device: Uint8Array) {
+    const key = prefix(device)
+    const kept: Member[] = []
+    for (let member = chains.get(key); member; member = member.next)
+      if (!equalBytes(member.device, device)) kept.push(member)
+      else size--
+    let next: Member | undefined
+    for (const member of kept) {
+      member.next = next
+      next = member
+    }
+    if (next) chains.set(key, next)
+    else chains.delete(key)
+  }
+
   for (const member of members) put(member)
 
   return {
@@ -34,6 +49,7 @@ export function createMemberTable(members: readonly StoredMember[] = []): Member
     },
     get,
     put,
+    delete: remove,
     *[Symbol.iterator]() {
       for (let member of chains.values())
         for (; member; member = member.next as Member) yield member
@@ -46,6 +62,7 @@ export type MemberTable = Iterable<Member> & {
   get(device: Uint8Array): Member | undefined
   /** Adds a member, or updates what the chain says about it. */
   put(member: StoredMember): void
+  delete(device: Uint8Array): void
 }
 
 export type Member = StoredMember & {

@@ -2,7 +2,8 @@ import type { Network } from '@machinefi/contracts'
 import { equalBytes, fromHex, type Hex, toHex } from '@machinefi/core'
 import { createLog } from '@machinefi/proof'
 import { type Schema, schemaHash } from '@machinefi/telemetry'
-import type { Chain, ChainConfig, OperatorState } from '../chain/chain.js'
+import type { Chain, ChainConfig, ChainMember, OperatorState } from '../chain/chain.js'
+import { hasEverySlot, readMemberChanges, reorganisedBlocks } from '../chain/readMemberChanges.js'
 import { DataDirectoryError, NodeConfigurationError } from '../errors.js'
 import type { NetworkState } from '../ingest/createPipeline.js'
 import type { Store } from '../store/openStore.js'
@@ -53,6 +54,9 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
     cutEnd: cut ? (cut.window + 1) * windowMs : 0,
   }
 
+  /** Whose state changed in the blocks that were read last, and the hash of the last of them. */
+  let recent: readonly ChainMember[] = []
+  let membersAt: Hex | undefined
   let refreshing: Promise<void> | undefined
   let refreshedAt = Number.NEGATIVE_INFINITY
 
@@ -126,22 +130,51 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
       })
   }
 
+  async function readMembers(options: readMemberChanges.Options) {
+    const { again, changed } = await readMemberChanges(chain, options)
+    const read = [...again, ...changed]
+    const numbers = store.putMembers(number, read, options.to)
+    for (const [i, member] of read.entries()) {
+      if (member.joinedAt === 0) members.delete(member.device)
+      else members.put({ ...member, number: numbers[i]! })
+    }
+    recent = changed
+  }
+
+  /**
+   * Whether the members that are known are all there are. If not, all of them are read again: an endpoint
+   * may have left out events, and a slot that is posted empty though it has a member costs the bond.
+   */
+  async function knowsEveryMember(): Promise<boolean> {
+    const isComplete = async () => {
+      const { block } = status
+      const count = await chain.memberCount(block)
+      return block !== status.block || hasEverySlot(members, count)
+    }
+    if (await isComplete()) return true
+    await refreshing
+    await readMembers({ doubtful: [...members], from: 0, to: status.block })
+    return isComplete()
+  }
+
   function refresh(): Promise<void> {
     refreshing ??= (async () => {
       refreshedAt = performance.now()
       try {
-        const [{ block, time }, operator] = await Promise.all([chain.head(), chain.operatorState()])
+        const [{ block, hash, time }, operator] = await Promise.all([
+          chain.head(),
+          chain.operatorState(),
+        ])
         status.readAt = performance.now()
         status.head = block
         status.time = time
         assertLogKey(operator)
         status.operator = operator
-        const from = store.cursor(number) + 1
-        if (block >= from) {
-          const changed = await chain.members(from, block)
-          const numbers = store.putMembers(number, changed, block)
-          for (const [i, member] of changed.entries())
-            members.put({ ...member, number: numbers[i]! })
+        // The same number again may be another block.
+        if (hash !== membersAt) {
+          const last = Math.min(store.cursor(number), block)
+          await readMembers({ doubtful: recent, from: last + 1 - reorganisedBlocks, to: block })
+          membersAt = hash
         }
         config = await readConfig(currentWindow())
         state.rules = toRules()
@@ -168,6 +201,7 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
       return config
     },
     configAt: readConfig,
+    knowsEveryMember,
     refresh,
     refreshSoon() {
       if (refreshing) return refreshing.catch(() => {})
@@ -218,6 +252,8 @@ export type OpenNetwork = {
   /** The rules of the present window. */
   readonly config: ChainConfig
   configAt(window: number): Promise<ChainConfig>
+  /** Whether no slot is without its member, as of the last refresh. */
+  knowsEveryMember(): Promise<boolean>
   /** Brings members and rules up to date with the chain. */
   refresh(): Promise<void>
   /** A refresh for the sake of an unknown device, unless there has just been one. */

@@ -381,7 +381,9 @@ export function openStore(options: openStore.Options): Store {
     members(network) {
       return (
         db
-          .prepare(`SELECT ${memberColumns} FROM devices WHERE network = ? ORDER BY slot`)
+          .prepare(
+            `SELECT ${memberColumns} FROM devices WHERE network = ? AND joined_at > 0 ORDER BY slot`,
+          )
           .raw()
           .all([network]) as MemberRow[]
       ).map(toMember)
@@ -551,7 +553,10 @@ export type Store = {
   members(network: number): StoredMember[]
   /** Last block whose events are in `members`; −1 at first. */
   cursor(network: number): number
-  /** Adds or replaces members and moves the cursor; returns the members' device numbers. */
+  /**
+   * Adds or replaces members and moves the cursor; returns the members' device numbers. Who is none after all,
+   * with `joinedAt` 0, is not among `members` any more.
+   */
   putMembers(
     network: number,
     members: readonly Omit<StoredMember, 'number'>[],

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { fromHex, toHex } from '@machinefi/core'
 import { createLog, decodeCheckpoint, signCheckpoint } from '@machinefi/proof'
+import { decodeBatch, readBatch } from '@machinefi/telemetry'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createNodeReader } from '../../src/audit/createNodeReader.js'
 import { openAuditStore } from '../../src/audit/openAuditStore.js'
@@ -23,14 +24,22 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-async function open(options: { batches?: number; idleMs?: number } = {}) {
-  const { batches: count = 6 } = options
+async function open(
+  options: {
+    batches?: number
+    idleMs?: number
+    paceMs?: number
+    steps?: readonly number[]
+    strangers?: boolean
+  } = {},
+) {
+  const { batches: count = 6, steps = [60, 70] } = options
   const t = await createTestNode()
   cleanups.push(() => t[Symbol.asyncDispose]())
   const url = await t.node.listen({ port: 0 })
   const batches = []
   for (let seq = 0; seq < count; seq++)
-    batches.push(await t.sign({ seq, start: t.chain.time + seq * 60 * 1000 * 4, steps: [60, 70] }))
+    batches.push(await t.sign({ seq, start: t.chain.time + seq * 60 * 1000 * 4, steps }))
   t.moveTo(t.chain.time + 20 * hourMs)
   for (const batch of batches) await t.ingest(batch)
 
@@ -60,6 +69,7 @@ async function open(options: { batches?: number; idleMs?: number } = {}) {
     return { copy: openLogCopy(store, fromHex(t.chain.operator), 0), store }
   }
   let { copy, store } = openCopy()
+  const partial = { from: 0, parts: [], size: 0 }
   const members = await t.chain.members(0, t.chain.block)
   const reader = createNodeReader({
     idleMs: options.idleMs ?? 2000,
@@ -82,14 +92,20 @@ async function open(options: { batches?: number; idleMs?: number } = {}) {
       store.close()
       ;({ copy, store } = openCopy())
     },
-    sync: (): Promise<SyncReport> =>
+    sync: (turnMs?: number): Promise<SyncReport> =>
       syncLog({
         copy,
-        keyOf: (device) => members.find((m) => toHex(m.device) === toHex(device))?.publicKey,
+        keyOf: (device) =>
+          options.strangers
+            ? undefined
+            : members.find((m) => toHex(m.device) === toHex(device))?.publicKey,
         logKey: t.logSigner.publicKey,
         network: t.id,
+        paceMs: options.paceMs,
+        partial,
         reader,
         store,
+        turnMs,
       }),
   }
 }
@@ -261,6 +277,30 @@ test('behavior: heads that the copy comes to later leave room for one that contr
   ])
 })
 
+test('behavior: of heads beyond the copy the ones dated first stay, of each kind', async () => {
+  const scene = await open()
+  await scene.sync()
+  const { copy, store } = scene
+  const toHead = (time: number) => ({
+    ...{ bytes: new Uint8Array(), odd: true, time, verified: true },
+    ...{ root: new Uint8Array(32), size: 2 ** 40 - time },
+  })
+  const [early, late] = [0, 1000].map((from) =>
+    Array.from({ length: 300 }, (_, i) => toHead(from + i)),
+  )
+  const countOf = (heads: typeof early) =>
+    heads!.filter((head) => store.hasCheckpoint(copy.number, head)).length
+  store.putCheckpoints(copy.number, late!)
+  expect([countOf(early), countOf(late)]).toEqual([0, 256])
+  store.putCheckpoints(copy.number, early!.slice(0, 100))
+  expect([countOf(early), countOf(late)]).toEqual([100, 156])
+  store.putCheckpoints(copy.number, early!.slice(100), { given: true })
+  expect([countOf(early), countOf(late)]).toEqual([300, 156])
+  store.putCheckpoints(copy.number, late!, { given: true })
+  expect(store.hasCheckpoint(copy.number, late!.at(-1)!)).toBe(false)
+  expect(countOf(early)).toBe(300)
+})
+
 async function fetchHead(t: TestNode) {
   const path = `${t.node.url}/networks/${t.chain.network.id}/log/checkpoint`
   const bytes = new Uint8Array(await (await fetch(path)).arrayBuffer())
@@ -290,4 +330,102 @@ test('behavior: a node without the sequence of batches gives them one by one', a
     return Buffer.alloc(0)
   })
   expect(await scene.sync()).toMatchObject({ batches: 40, problems: [], size: 40 })
+})
+
+/** Gives a few batches at a time, and takes its time for them. */
+const drip =
+  (eachMs: number, count = 1): Tamper =>
+  (path, body, response) => {
+    if (!path.startsWith('/log/batches?')) return body
+    let end = 0
+    for (let i = 0; i < count && end < body.length; i++) end = readBatch(body, end).end
+    setTimeout(() => response.end(body.subarray(0, end)), eachMs)
+    return undefined
+  }
+
+test.each([
+  ['its turn', {}, 800],
+  ['its pace', { paceMs: 800 }, undefined],
+])('behavior: a log that comes in drops is left for %s, and kept', async (_, options, turnMs) => {
+  const scene = await open({ batches: 40, ...options })
+  scene.tamper(drip(100))
+  const first = await scene.sync(turnMs)
+  expect(first.problems).toEqual([expect.stringContaining('goes on from here')])
+  expect(first.batches).toBeGreaterThan(0)
+  expect(first.batches).toBeLessThan(40)
+  expect(scene.copy.copied).toBe(first.batches)
+  scene.tamper(undefined)
+  const { batches, problems } = await scene.sync()
+  expect([first.batches + batches, problems]).toEqual([40, []])
+})
+
+test('behavior: entries that came before a turn was over are not asked for again', async () => {
+  const scene = await open({ batches: 40 })
+  const asked: string[] = []
+  scene.tamper((path, body, response) => {
+    if (!path.startsWith('/log/entries')) return body
+    asked.push(path)
+    setTimeout(() => response.end(body.subarray(0, 32 * 4)), 100)
+    return undefined
+  })
+  let turns = 0
+  while (scene.copy.size === 0 && turns < 20) {
+    await scene.sync(300)
+    turns++
+  }
+  expect(scene.copy.size).toBe(40)
+  expect(turns).toBeGreaterThan(1)
+  expect(new Set(asked).size).toBeGreaterThanOrEqual(10)
+})
+
+test('behavior: a log that comes steadily is not left for being large', async () => {
+  const steps = Array.from({ length: 600 }, (_, i) => (i * 7919) % 3000)
+  const scene = await open({ batches: 100, paceMs: 3_000, steps })
+  scene.tamper(drip(130, 4))
+  const from = performance.now()
+  expect(await scene.sync()).toMatchObject({ batches: 100, problems: [] })
+  expect(performance.now() - from).toBeGreaterThan(3_000)
+})
+
+/** Keeps some batches back, whichever way they are asked for. */
+const hide =
+  (isHidden: (index: number) => boolean): Tamper =>
+  (path, body, response) => {
+    const [, one, from] = /^\/log\/batches(?:\/(\d+)|\?from=(\d+))/.exec(path) ?? []
+    if (one === undefined && from === undefined) return body
+    if (one !== undefined && !isHidden(Number(one))) return body
+    let end = 0
+    for (let i = Number(from); one === undefined && end < body.length && !isHidden(i); i++)
+      end = readBatch(body, end).end
+    if (end === 0) response.writeHead(one === undefined ? 200 : 404)
+    return body.subarray(0, end)
+  }
+
+test('behavior: what is behind many batches that are kept back is copied', async () => {
+  const scene = await open({ batches: 120 })
+  scene.tamper(hide((index) => index >= 10 && index < 100))
+  const { batches, problems } = await scene.sync()
+  expect([batches, problems]).toEqual([30, ['The node does not give 90 batches of its log.']])
+  expect([scene.copy.copied, scene.copy.holes(120).length]).toEqual([120, 90])
+  scene.tamper(undefined)
+  expect(await scene.sync()).toMatchObject({ batches: 90, problems: [] })
+})
+
+test('behavior: what never comes does not keep the rest from being asked for again', async () => {
+  const scene = await open({ batches: 60 })
+  scene.tamper(hide((index) => index < 50))
+  await scene.sync()
+  scene.tamper(hide((index) => index < 40))
+  // Ten of fifty are there now, and sixteen that are not end a round.
+  for (let round = 0; round < 200 && scene.copy.holes(60).length > 40; round++) await scene.sync()
+  expect(scene.copy.holes(60)).toEqual(Array.from({ length: 40 }, (_, index) => index))
+})
+
+test('behavior: rows of devices that are no members are not kept', async () => {
+  const scene = await open({ strangers: true })
+  expect(await scene.sync()).toMatchObject({ batches: 6, problems: [] })
+  for (let index = 0; index < 6; index++) {
+    const { bytes, signed } = scene.copy.batch(index)!
+    expect([decodeBatch(bytes).records, signed]).toEqual([null, undefined])
+  }
 })

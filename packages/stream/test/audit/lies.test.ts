@@ -5,12 +5,21 @@ import {
   readOperator,
   readShownEntries,
 } from '@machinefi/contracts'
-import { concatBytes, fromHex, toHex } from '@machinefi/core'
-import { buildTrace, createLog, type Entry, reward, signCheckpoint } from '@machinefi/proof'
-import { formatEther, parseEther } from 'viem'
+import { concatBytes, fromHex } from '@machinefi/core'
+import {
+  type AnswerSource,
+  buildTrace,
+  createLog,
+  type Entry,
+  reward,
+  signCheckpoint,
+  type Trace,
+} from '@machinefi/proof'
+import { formatEther, type Hex, parseEther } from 'viem'
 import { expect, test } from 'vitest'
 import type { Action, Auditor, RecomputedEpoch } from '../../src/audit/index.js'
-import { dayMs, openScene, type Posted, type Scene } from './openScene.js'
+import { dayMs, hourMs, openScene, type Posted, type Scene, times } from './openScene.js'
+import { showLedger } from './showLedger.js'
 
 // An operator posts what is wrong. What is hidden from the auditor differs, and so does what it does.
 
@@ -63,29 +72,6 @@ async function expectSlashed(t: Scene, epoch: Epoch, actions: readonly Action[])
 /** The same with one entry changed. */
 function change(truth: RecomputedEpoch, slot: number, to: (entry: Entry) => Entry | null) {
   return truth.entries.map((entry, i) => (entry && i === slot ? to(entry) : entry))
-}
-
-/** Shows a ledger as a node does. */
-function showLedger(t: Scene, { epoch, ledger }: Posted, entries: readonly (Entry | null)[]) {
-  t.door = (path, response) => {
-    if (path !== `/epochs/${epoch.window}/ledger`) return undefined
-    const shown = entries.flatMap((entry, slot) =>
-      entry
-        ? [
-            {
-              ...entry,
-              cumulative: String(entry.cumulative),
-              device: toHex(entry.device),
-              slot,
-              traceRoot: toHex(entry.traceRoot),
-              value: String(entry.value),
-            },
-          ]
-        : [],
-    )
-    response.end(JSON.stringify({ entries: shown, ledgerRoot: toHex(ledger.root) }))
-    return true
-  }
 }
 
 test('carry, in a ledger that is shown: one challenge, nothing lost', { timeout }, async () => {
@@ -143,29 +129,88 @@ test('step: a value where there is no batch', { timeout }, async () => {
   await expectSlashed(t, posted.epoch, actions)
 })
 
+/** Entries in which one slot has another trace, and the operator's own answers for it. */
+function lieIn(
+  truth: RecomputedEpoch,
+  slot: number,
+  {
+    batches,
+    steps,
+    root,
+    value,
+  }: Pick<Trace, 'root' | 'steps' | 'value'> & {
+    batches: NonNullable<ReturnType<AnswerSource['claim']>>['batches']
+  },
+) {
+  const cumulative = reward({ ...truth.config, value })
+  const entries = change(truth, slot, (entry) => ({
+    ...entry,
+    ...{ cumulative, steps, traceRoot: root, value },
+  }))
+  const asIf = (source: AnswerSource): AnswerSource => ({
+    ...source,
+    claim: (at) => {
+      const claim = source.claim(at)
+      return claim && at === slot ? { ...claim, batches } : claim
+    },
+  })
+  return { asIf, entries }
+}
+
+/** Answers reach the disputes through a contract that passes calls on, and shows nothing of them. */
+async function answerThroughContract(t: Scene) {
+  const { disputes } = t.network
+  const code: Hex = `0x602d8060095f395ff3365f5f375f5f365f5f73${disputes.slice(2)}5af115602557005b3d5f5f3e3d5ffd`
+  const hash = await t.client.sendTransaction({ data: code })
+  const { contractAddress } = await t.client.waitForTransactionReceipt({ hash })
+  t.answerTo = contractAddress!
+}
+
+async function playOmission(t: Scene) {
+  const { auditor, truth } = await openDay(t)
+  const batches = truth.claim(3)!.batches.toSpliced(1, 1)
+  const { asIf, entries } = lieIn(truth, 3, { batches, ...buildTrace({ ...truth, batches }) })
+  const posted = await t.post(truth, { entries })
+  const actions = await play(t, auditor, posted, asIf)
+  // Down the ledger, to the entry, along the trace, and then what is missing there.
+  expect(actions.map(({ why }) => why)).toContain('omitted-batch')
+  await expectSlashed(t, posted.epoch, actions)
+}
+
 test('omission: a batch left out', { timeout }, async () => {
   await using t = await openScene()
-  const { auditor, truth } = await openDay(t)
-  const { batches } = truth.claim(3)!
-  const kept = batches.toSpliced(1, 1)
-  const trace = buildTrace({ ...truth, batches: kept })
-  const earned = reward({ ...truth.config, value: trace.value })
-  const entries = change(truth, 3, (entry) => ({
-    ...entry,
-    cumulative: earned,
-    steps: trace.steps,
-    traceRoot: trace.root,
-    value: trace.value,
-  }))
+  await playOmission(t)
+})
+
+test('omission: a batch left out, answered through a contract', { timeout }, async () => {
+  await using t = await openScene()
+  await answerThroughContract(t)
+  await playOmission(t)
+})
+
+test('omission: a batch left out, and the one after it kept back', { timeout }, async () => {
+  await using t = await openScene()
+  const { truth } = await openDay(t)
+  const { batches: all } = truth.claim(3)!
+  const batches = all.toSpliced(1, 1)
+  const { asIf, entries } = lieIn(truth, 3, { batches, ...buildTrace({ ...truth, batches }) })
   const posted = await t.post(truth, { entries })
-  const actions = await play(t, auditor, posted, (source) => ({
-    ...source,
-    claim: (slot) => {
-      const claim = source.claim(slot)
-      return claim && slot === 3 ? { ...claim, batches: kept } : claim
-    },
-  }))
-  // Down the ledger, to the entry, along the trace, and then what is missing there.
+  const hidden = all[2]!.index
+  t.door = async (path, response) => {
+    const [, from] = /^\/log\/batches\?from=(\d+)/.exec(path) ?? []
+    if (path.includes('/claims/') || path === `/log/batches/${hidden}`) {
+      response.writeHead(404).end()
+      return true
+    }
+    if (from === undefined || Number(from) > hidden) return false
+    const upTo = `${t.url}/networks/${t.network.id}/log/batches?from=${from}&to=${hidden}`
+    const answer = Number(from) < hidden ? await fetch(upTo) : undefined
+    response.end(answer ? Buffer.from(await answer.arrayBuffer()) : undefined)
+    return true
+  }
+  const late = await t.audit({ client: t.connect(4) })
+  expect(await late.sync()).toMatchObject([{ batches: 11, size: 12 }])
+  const actions = await play(t, late, posted, asIf)
   expect(actions.map(({ why }) => why)).toContain('omitted-batch')
   await expectSlashed(t, posted.epoch, actions)
 })
@@ -250,18 +295,62 @@ test('withheld data: an honest operator that answers loses nothing', { timeout }
   expect(await late.check(t.windowOf(0))).toMatchObject({ claims: 2, ok: true })
 })
 
-test('options: patienceMs', { timeout }, async () => {
+test.each([
+  ['an hour by default', undefined, 3600],
+  ['as long as it is told', 1000_000, 1000],
+  ['until half of the challenge window is over', 10 ** 12, times.challengeWindow / 2],
+])('options: patienceMs: %s', { timeout }, async (_, patienceMs, seconds) => {
   await using t = await openScene({ devices: 1 })
   const { truth } = await openDay(t)
   await t.post(truth)
-  const late = await t.audit({ client: t.connect(4), patienceMs: 1000_000 })
+  const late = await t.audit({ client: t.connect(4), patienceMs })
   t.door = (path, response) => {
     response.writeHead(404).end()
     return path !== ''
   }
-  expect(kinds(await late.act())).toEqual(['waiting'])
-  await t.setTime(t.now + 1001_000)
+  const start = t.now
+  for (const after of [0, seconds - 60]) {
+    await t.setTime(start + after * 1000)
+    expect(kinds(await late.act())).toEqual(['waiting'])
+  }
+  await t.setTime(start + (seconds + 60) * 1000)
   expect(kinds(await late.act())).toContain('opened')
+})
+
+test('withheld data: each step of a long trace has its turn, though every answer is late', {
+  timeout,
+}, async () => {
+  await using t = await openScene({ devices: 2 })
+  const helper = await t.audit({ client: t.connect(4), nodeUrl: t.url })
+  for (let hour = 0; hour < 24; hour++) {
+    await t.setTime(t.now + hourMs)
+    await t.deliver(await t.sign({ hour, seq: hour }))
+  }
+  await helper.sync()
+  await t.endDay(0)
+  const truth = await helper.recompute(t.windowOf(0))
+  // This one has seen nothing, and is shown nothing.
+  const auditor = await t.audit()
+  t.door = (path, response) => {
+    if (path === '') return false
+    response.writeHead(404).end()
+    return true
+  }
+  const posted = await t.post(truth)
+  for (let round = 0; round < 10; round++) {
+    await auditor.act()
+    const challenges = await readChallenges(t.client, t)
+    const open = challenges.filter(({ status }) => status === 'open')
+    if (open.length === 0) break
+    await t.setTime(1000 * Math.min(...open.map(({ deadline }) => deadline)) - 60_000)
+    expect(await t.answer(posted)).toBe(open.length)
+  }
+  const challenges = await readChallenges(t.client, t)
+  const steps = challenges.flatMap(({ point }) =>
+    point.kind === 'step' && point.slot === 0 && point.step < 24 ? [point.step] : [],
+  )
+  expect(steps.sort((a, b) => a - b)).toEqual(Array.from({ length: 24 }, (_, step) => step))
+  expect(challenges.every(({ status }) => status === 'answered')).toBe(true)
 })
 
 test('fork: two heads of one size', { timeout }, async () => {

@@ -24,7 +24,7 @@ import {
   UnanswerableError,
 } from '@machinefi/proof'
 import type { SignedBatch } from '@machinefi/telemetry'
-import { zeroHash } from 'viem'
+import { type Address, zeroHash } from 'viem'
 import { startDevnet } from '../../../cli/src/chain/startDevnet.js'
 import { type Auditor, createAuditor, type RecomputedEpoch } from '../../src/audit/index.js'
 import { createSigner, signSteps, walker } from '../createFakeChain.js'
@@ -103,6 +103,7 @@ export async function openScene(options: openScene.Options = {}): Promise<Scene>
   const scene: Scene = {
     ...devnet,
     createFolder,
+    answerTo: network.disputes,
     door: undefined,
     doorUrl: `http://127.0.0.1:${(door.address() as AddressInfo).port}`,
     id,
@@ -156,6 +157,7 @@ export async function openScene(options: openScene.Options = {}): Promise<Scene>
         fromBlock,
         network,
         nodeUrl: scene.doorUrl,
+        patienceMs: 0,
         ...changes,
       })
       closers.push(() => auditor.close())
@@ -203,7 +205,10 @@ export async function openScene(options: openScene.Options = {}): Promise<Scene>
         if (status !== 'open') continue
         try {
           const answer = buildAnswer(point, change(source))
-          await answerChallenge(operator, { answer, attempt, network, point, window })
+          await answerChallenge(operator, {
+            ...{ answer, attempt, point, window },
+            network: { disputes: scene.answerTo },
+          })
           answered++
         } catch (error) {
           if (!(error instanceof UnanswerableError) && (error as Error).name !== 'ContractError')
@@ -227,6 +232,8 @@ export declare namespace openScene {
 export type Scene = Awaited<ReturnType<typeof startDevnet>> &
   AsyncDisposable & {
     createFolder(): string
+    /** The contract that answers are sent to. */
+    answerTo: Address
     /** Answers a request in the node's place, if it returns true. */
     door:
       | ((path: string, response: ServerResponse) => boolean | undefined | Promise<boolean>)
