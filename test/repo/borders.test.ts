@@ -21,6 +21,7 @@ const universal = [
   '@machinefi/telemetry',
   '@machinefi/telemetry/cose',
   '@machinefi/telemetry/senml',
+  '@machinefi/telemetry/pebble',
   '@machinefi/proof',
   '@machinefi/device',
   '@machinefi/contracts',
