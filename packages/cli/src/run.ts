@@ -170,6 +170,26 @@ function define(context: Context): Command {
       (await import('./commands/batch/verify.js')).verifyBatches(file, options, context),
     )
 
+  add(program, 'verify <file>')
+    .description('check packets that other makers’ devices signed, one a line (- reads stdin)')
+    .addOption(
+      new Option('--profile <name>', 'what the packets are')
+        .choices(['pebble-json-2020', 'pebble-json-2021', 'pebble-protobuf'])
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--public-key <hex>', 'of the device (X‖Y, 64 bytes)')
+    .option('--progress', 'print progress also where stderr is no terminal')
+    .addHelpText(
+      'after',
+      examples(
+        'verify packets.txt --profile pebble-json-2020 --public-key 0x…',
+        'verify - --profile pebble-protobuf --public-key 0x… --json < packets.hex',
+      ),
+    )
+    .action(async (file, options) =>
+      (await import('./commands/verify.js')).verifyPackets(file, options, context),
+    )
+
   add(program, 'replay <csv>')
     .description('sign recorded readings (.csv or .csv.gz) as one device, and deliver them')
     .requiredOption('--key <file>', 'key of the device')

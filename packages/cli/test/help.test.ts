@@ -18,6 +18,7 @@ const commands = [
   'batch',
   'batch inspect',
   'batch verify',
+  'verify',
   'replay',
   'node start',
   'network create',

@@ -201,27 +201,27 @@ describe('verifyPebble', () => {
 
   const r = packet2021.slice(packet2021.indexOf('"r":"') + 5).slice(0, 64)
   test.each([
-    ['', 'malformed'],
-    ['[]', 'malformed'],
-    ['{}', 'malformed'],
-    ['null', 'malformed'],
-    [packet2021.slice(0, -1), 'malformed'],
-    [`${packet2021}x`, 'malformed'],
-    [`\u{feff}${packet2021}`, 'malformed'],
-    [packet2021.replace('{"message"', '{"message":{},"message"'), 'malformed'],
-    [packet2021.replace('{"message"', '{"extra":1,"message"'), 'malformed'],
-    [packet2021.replace('"signature":{', '"signature":{"r":"",'), 'malformed'],
-    [packet2021.replace(/"message":\{.*?\}/, '"message":"text"'), 'malformed'],
-    [packet2021.replace(/"signature":.*$/, '"signature":"x"}'), 'malformed'],
-    [packet2021.replace(r, r.toLowerCase()), 'malformed'],
-    [packet2021.replace(`"${r}"`, '7'), 'malformed'],
-    [packet2021.replace(r, r.slice(2)), 'signature-length'],
-    [packet2021.replace(r, `${r}00`), 'signature-length'],
-    [packet2021.replace(r, ''), 'signature-length'],
-    [packet2021.replace(r, '0'.repeat(64)), 'signature'],
-    [packet2021.replace(key2021, swap(key2021)), 'other-key'],
-    [packet2021.replace('"snr"', `"${'x'.repeat(maxPebbleBytes)}"`), 'too-long'],
-  ])('error: %#, %s', async (text, reason) => {
+    ['malformed', ''],
+    ['malformed', '[]'],
+    ['malformed', '{}'],
+    ['malformed', 'null'],
+    ['malformed', packet2021.slice(0, -1)],
+    ['malformed', `${packet2021}x`],
+    ['malformed', `\u{feff}${packet2021}`],
+    ['malformed', packet2021.replace('{"message"', '{"message":{},"message"')],
+    ['malformed', packet2021.replace('{"message"', '{"extra":1,"message"')],
+    ['malformed', packet2021.replace('"signature":{', '"signature":{"r":"",')],
+    ['malformed', packet2021.replace(/"message":\{.*?\}/, '"message":"text"')],
+    ['malformed', packet2021.replace(/"signature":.*$/, '"signature":"x"}')],
+    ['malformed', packet2021.replace(r, r.toLowerCase())],
+    ['malformed', packet2021.replace(`"${r}"`, '7')],
+    ['signature-length', packet2021.replace(r, r.slice(2))],
+    ['signature-length', packet2021.replace(r, `${r}00`)],
+    ['signature-length', packet2021.replace(r, '')],
+    ['signature', packet2021.replace(r, '0'.repeat(64))],
+    ['other-key', packet2021.replace(key2021, swap(key2021))],
+    ['too-long', packet2021.replace('"snr"', `"${'x'.repeat(maxPebbleBytes)}"`)],
+  ])('error: %#, %s', async (reason, text) => {
     expect(await reasonOf('pebble-json-2021', text)).toBe(reason)
   })
 
