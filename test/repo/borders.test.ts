@@ -27,6 +27,7 @@ const universal = [
   '@machinefi/contracts',
   '@machinefi/contracts/abis',
   '@machinefi/contracts/bytecode',
+  '@machinefi/contracts/ioid',
 ]
 
 /** The general CBOR codec stays off the batch path. */
