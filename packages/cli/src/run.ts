@@ -438,6 +438,52 @@ function define(context: Context): Command {
       (await import('./commands/challenge/withdraw.js')).withdrawAll(options, context),
     )
 
+  const ioid = program.command('ioid').description('devices in IoTeX’s own registry, ioID')
+  const registryOption = () =>
+    new Option('--registry <address>', 'the ioIDRegistry; IoTeX’s own by default, on its chains')
+  const addIoid = (nameAndArguments: string) =>
+    add(ioid, nameAndArguments).addOption(registryOption()).addOption(rpcOption())
+  /** Options of a command that names a DID document. */
+  const withDocument = (command: Command) =>
+    command
+      .requiredOption('--hash <hex>', 'of the DID document, 32 bytes')
+      .requiredOption('--uri <uri>', 'where the DID document is')
+  addIoid('show <device>')
+    .description('owner, wallet and document of a device')
+    .addHelpText('after', examples('ioid show did:io:0x… --rpc https://babel-api.mainnet.iotex.io'))
+    .action(async (device, options) =>
+      (await import('./commands/ioid/show.js')).showIoid(device, options, context),
+    )
+  withDocument(addIoid('register <file>'))
+    .description('register the device of a key file (ES256K: ioID knows no P-256)')
+    .requiredOption('--contract <address>', 'the project’s device contract, an ERC-721')
+    .requiredOption('--token <n>', 'token of it, the paying account’s: it goes into the wallet')
+    .option('--value <coins>', 'price of an ioID, where the project did not pay before')
+    .addOption(accountOption())
+    .addHelpText(
+      'after',
+      examples(
+        'ioid register tracker.key --contract io1… --token 7 --hash 0x… --uri ipfs://… --account owner.hex',
+      ),
+    )
+    .action(async (file, options) =>
+      (await import('./commands/ioid/register.js')).registerInIoid(file, options, context),
+    )
+  withDocument(addIoid('update <file>'))
+    .description('set another DID document')
+    .addOption(accountOption())
+    .addHelpText('after', examples('ioid update tracker.key --hash 0x… --uri ipfs://…'))
+    .action(async (file, options) =>
+      (await import('./commands/ioid/update.js')).updateInIoid(file, options, context),
+    )
+  addIoid('remove <file>')
+    .description('take a device out of the registry')
+    .addOption(accountOption())
+    .addHelpText('after', examples('ioid remove tracker.key'))
+    .action(async (file, options) =>
+      (await import('./commands/ioid/remove.js')).removeFromIoid(file, options, context),
+    )
+
   add(program, 'audit')
     .description(
       'trust nobody: copy the log, compute every posted window again, dispute what is wrong',

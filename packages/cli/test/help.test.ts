@@ -39,6 +39,11 @@ const commands = [
   'claim explain',
   'claim redeem',
   'claim verify',
+  'ioid',
+  'ioid show',
+  'ioid register',
+  'ioid update',
+  'ioid remove',
   'audit',
 ]
 

@@ -1,22 +1,21 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import {
   type Abi,
   type AbiFunction,
   type Address,
+  erc721Abi,
   type Hex,
   hashStruct,
   hashTypedData,
   keccak256,
-  parseAbi,
   stringToHex,
   toFunctionSelector,
   toFunctionSignature,
 } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Chain, deploy, devAccount, startChain } from '../../test/startChain.js'
+import { devAccount } from '../../test/startChain.js'
+import { type IoidChain, startIoid } from '../../test/startIoid.js'
 import { ContractError, InvalidArgumentError, NotFoundOnChainError } from '../errors.js'
 import {
   ioidAbi,
@@ -32,50 +31,23 @@ import {
 } from '../ioid.js'
 import { ioidDomainSeparator } from './signIoidPermit.js'
 
-const names = ['IoidRegistryStandIn', 'IoidStandIn', 'IoidDevices'] as const
-const devicesAbi = parseAbi([
-  'function mint(address owner, uint256 tokenId)',
-  'function ownerOf(uint256 tokenId) view returns (address)',
-])
 const hash = keccak256(stringToHex('a document'))
 const uri = 'ipfs://document'
 const lower = (address: Address) => address.toLowerCase() as Address
 
 describe('on a chain', () => {
-  let chain: Chain
-  let compiled: { name: string; abi: Abi; bytecode: string }[]
+  let chain: IoidChain
   let registry: Address
   let deviceContract: Address
-  let tokenId = 0n
   const owner = lower(devAccount(0).address)
   const other = lower(devAccount(1).address)
 
   beforeAll(async () => {
-    chain = await startChain()
-    const output = execFileSync(
-      process.execPath,
-      ['scripts/compile.mjs', ...names.map((name) => `test/harness/${name}.sol`)],
-      { cwd: fileURLToPath(new URL('../..', import.meta.url)), maxBuffer: 2 ** 26 },
-    )
-    compiled = JSON.parse(output.toString())
-    const place = (name: string) =>
-      deploy(chain.client, `0x${compiled.find((one) => one.name === name)!.bytecode}`)
-    registry = await place('IoidRegistryStandIn')
-    deviceContract = await place('IoidDevices')
+    chain = await startIoid()
+    registry = chain.registry
+    deviceContract = chain.deviceContract
   }, 60_000)
   afterAll(() => chain?.close())
-
-  async function mintToken(to: Address = owner): Promise<bigint> {
-    tokenId++
-    const transaction = await chain.client.writeContract({
-      abi: devicesAbi,
-      address: deviceContract,
-      functionName: 'mint',
-      args: [to, tokenId],
-    })
-    await chain.client.waitForTransactionReceipt({ hash: transaction })
-    return tokenId
-  }
 
   const createSigner = () => privateKeyToAccount(generatePrivateKey())
 
@@ -86,7 +58,7 @@ describe('on a chain', () => {
 
   async function register(signer = createSigner()) {
     const permit = await permitOf(signer)
-    const token = await mintToken()
+    const token = await chain.mintToken()
     const parameters = { deviceContract, hash, permit, registry, tokenId: token, uri }
     await registerIoid(chain.client, parameters)
     return { device: permit.device, parameters, permit, signer, token }
@@ -104,7 +76,7 @@ describe('on a chain', () => {
     expect(found).toMatchObject({ device, did: `did:io:${device}`, hash, nonce: 1n, owner, uri })
     expect(found!.project).toBe(1n)
     const holder = await chain.client.readContract({
-      abi: devicesAbi,
+      abi: erc721Abi,
       address: deviceContract,
       functionName: 'ownerOf',
       args: [token],
@@ -136,13 +108,13 @@ describe('on a chain', () => {
   test('behavior: another account sends it', async () => {
     const signer = createSigner()
     const permit = await permitOf(signer)
-    const token = await mintToken()
+    const token = await chain.mintToken()
     const parameters = { deviceContract, hash, permit, registry, tokenId: token, uri }
     // The token is the owner's to give.
     const relay = { ...parameters, account: devAccount(1) }
     expect(await errorOf(registerIoid(chain.client, relay))).toBeInstanceOf(ContractError)
     const approval = await chain.client.writeContract({
-      abi: parseAbi(['function approve(address to, uint256 tokenId)']),
+      abi: erc721Abi,
       address: deviceContract,
       functionName: 'approve',
       args: [registry, token],
@@ -156,7 +128,7 @@ describe('on a chain', () => {
 
   test('behavior: approved before, nothing is approved again', async () => {
     const all = await chain.client.writeContract({
-      abi: parseAbi(['function setApprovalForAll(address operator, bool approved)']),
+      abi: erc721Abi,
       address: deviceContract,
       functionName: 'setApprovalForAll',
       args: [registry, true],
@@ -165,7 +137,7 @@ describe('on a chain', () => {
     const permit = await permitOf(createSigner())
     const hashes: Hex[] = []
     const sent = await registerIoid(chain.client, {
-      ...{ deviceContract, hash, permit, registry, tokenId: await mintToken(), uri },
+      ...{ deviceContract, hash, permit, registry, tokenId: await chain.mintToken(), uri },
       onHash: (one) => hashes.push(one),
     })
     expect(hashes).toEqual([sent.hash])
@@ -175,7 +147,11 @@ describe('on a chain', () => {
     const { parameters, permit, signer } = await register()
     const again = await errorOf(updateIoid(chain.client, { hash, permit, registry, uri }))
     expect(again.message).toContain('Error(invalid signature)')
-    const twice = { ...parameters, permit: await permitOf(signer), tokenId: await mintToken() }
+    const twice = {
+      ...parameters,
+      permit: await permitOf(signer),
+      tokenId: await chain.mintToken(),
+    }
     expect((await errorOf(registerIoid(chain.client, twice))).message).toContain(
       'Error(device exists)',
     )
@@ -207,11 +183,10 @@ describe('on a chain', () => {
   test('error: another sender than the one that is permitted', async () => {
     const { signer } = await register()
     const permit = await permitOf(signer, other)
-    for (const promise of [
-      updateIoid(chain.client, { hash, permit, registry, uri }),
-      removeIoid(chain.client, { permit, registry }),
-    ]) {
-      const error = await errorOf(promise)
+    for (const error of await Promise.all([
+      errorOf(updateIoid(chain.client, { hash, permit, registry, uri })),
+      errorOf(removeIoid(chain.client, { permit, registry })),
+    ])) {
       expect(error).toBeInstanceOf(InvalidArgumentError)
       expect(error.message).toBe(
         `The device permits ${other}, and ${devAccount(0).address} would send.`,
@@ -232,14 +207,14 @@ describe('on a chain', () => {
     const balance = await chain.client.getBalance({ address: owner })
     for (const registry of [other, deviceContract]) {
       const parameters = { deviceContract, hash, permit, registry, tokenId: 1n, uri, value: 1n }
-      for (const promise of [
-        readIoid(chain.client, { registry, device: permit.device }),
-        readIoidNonce(chain.client, { registry, device: permit.device }),
-        registerIoid(chain.client, parameters),
-        updateIoid(chain.client, parameters),
-        removeIoid(chain.client, parameters),
+      const errors = await Promise.all([
+        errorOf(readIoid(chain.client, { registry, device: permit.device })),
+        errorOf(readIoidNonce(chain.client, { registry, device: permit.device })),
+        errorOf(registerIoid(chain.client, parameters)),
+        errorOf(updateIoid(chain.client, parameters)),
+        errorOf(removeIoid(chain.client, parameters)),
       ])
-        expect(await errorOf(promise)).toBeInstanceOf(NotFoundOnChainError)
+      for (const error of errors) expect(error).toBeInstanceOf(NotFoundOnChainError)
     }
     expect(await chain.client.getBalance({ address: owner })).toBe(balance)
   })
@@ -249,9 +224,7 @@ describe('on a chain', () => {
       [ioidRegistryAbi, 'IoidRegistryStandIn'],
       [ioidAbi, 'IoidStandIn'],
     ] as const)
-      expect(shapesOf(compiled.find((one) => one.name === name)!.abi)).toEqual(
-        expect.arrayContaining(shapesOf(abi)),
-      )
+      expect(shapesOf(chain.abis[name])).toEqual(expect.arrayContaining(shapesOf(abi)))
   })
 })
 

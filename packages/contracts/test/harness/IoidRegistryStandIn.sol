@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {IoidStandIn} from "./IoidStandIn.sol";
+import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 
 /// @dev Stands in for IoTeX's ioIDRegistry: its calls, its order of checks, its reasons in text and
 /// its signature rule. Device contracts belong to project 1; hardware costs nothing.
