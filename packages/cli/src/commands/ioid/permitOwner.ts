@@ -6,7 +6,6 @@ import type { Address } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { type ChainClient, openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
-import { formatJson } from '../../output/formatJson.js'
 import { findRegistry } from './findRegistry.js'
 
 export type PermitOptions = { account?: string; json?: boolean; registry?: string; rpc: string }
@@ -29,19 +28,4 @@ export async function permitOwner(
     signer,
   })
   return { client, permit, registry }
-}
-
-/** What a command that sent one transaction says. */
-export function printSent(
-  sent: { permit: IoidPermit; transaction: string; done: string },
-  options: { json?: boolean },
-  context: Context,
-): void {
-  const { done, permit, transaction } = sent
-  const did = `did:io:${permit.device}`
-  if (options.json) context.stdout.write(`${formatJson({ did, transaction })}\n`)
-  else {
-    context.stdout.write(`${did}\n`)
-    context.stderr.write(`${done} by ${transaction}.\n`)
-  }
 }

@@ -4,7 +4,8 @@ import { parseAccountAddress } from '../../options/parseAccountAddress.js'
 import { parseCoins } from '../../options/parseCoins.js'
 import { parseInteger } from '../../options/parseInteger.js'
 import { parseDocumentHash } from './parseDocumentHash.js'
-import { type PermitOptions, permitOwner, printSent } from './permitOwner.js'
+import { type PermitOptions, permitOwner } from './permitOwner.js'
+import { printSent } from './printSent.js'
 
 type Options = PermitOptions & {
   contract: string

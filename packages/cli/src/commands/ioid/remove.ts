@@ -1,6 +1,7 @@
 import { removeIoid } from '@machinefi/contracts/ioid'
 import type { Context } from '../../context.js'
-import { type PermitOptions, permitOwner, printSent } from './permitOwner.js'
+import { type PermitOptions, permitOwner } from './permitOwner.js'
+import { printSent } from './printSent.js'
 
 /** `machinefi ioid remove`: takes a device out of the registry. */
 export async function removeFromIoid(

@@ -1,7 +1,8 @@
 import { updateIoid } from '@machinefi/contracts/ioid'
 import type { Context } from '../../context.js'
 import { parseDocumentHash } from './parseDocumentHash.js'
-import { type PermitOptions, permitOwner, printSent } from './permitOwner.js'
+import { type PermitOptions, permitOwner } from './permitOwner.js'
+import { printSent } from './printSent.js'
 
 /** `machinefi ioid update`: another DID document for a registered device. */
 export async function updateInIoid(
