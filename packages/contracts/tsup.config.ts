@@ -1,5 +1,10 @@
 import { definePackage } from '../../tsup.config'
 
 export default definePackage({
-  entry: { index: 'src/index.ts', abis: 'src/abis/index.ts', bytecode: 'src/bytecode/index.ts' },
+  entry: {
+    index: 'src/index.ts',
+    abis: 'src/abis/index.ts',
+    bytecode: 'src/bytecode/index.ts',
+    ioid: 'src/ioid.ts',
+  },
 })

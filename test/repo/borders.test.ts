@@ -21,11 +21,13 @@ const universal = [
   '@machinefi/telemetry',
   '@machinefi/telemetry/cose',
   '@machinefi/telemetry/senml',
+  '@machinefi/telemetry/pebble',
   '@machinefi/proof',
   '@machinefi/device',
   '@machinefi/contracts',
   '@machinefi/contracts/abis',
   '@machinefi/contracts/bytecode',
+  '@machinefi/contracts/ioid',
 ]
 
 /** The general CBOR codec stays off the batch path. */

@@ -170,6 +170,26 @@ function define(context: Context): Command {
       (await import('./commands/batch/verify.js')).verifyBatches(file, options, context),
     )
 
+  add(program, 'verify <file>')
+    .description('check packets that other makers’ devices signed, one a line (- reads stdin)')
+    .addOption(
+      new Option('--profile <name>', 'what the packets are')
+        .choices(['pebble-json-2020', 'pebble-json-2021', 'pebble-protobuf'])
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--public-key <hex>', 'of the device (X‖Y, 64 bytes)')
+    .option('--progress', 'print progress also where stderr is no terminal')
+    .addHelpText(
+      'after',
+      examples(
+        'verify packets.txt --profile pebble-json-2020 --public-key 0x…',
+        'verify - --profile pebble-protobuf --public-key 0x… --json < packets.hex',
+      ),
+    )
+    .action(async (file, options) =>
+      (await import('./commands/verify.js')).verifyPackets(file, options, context),
+    )
+
   add(program, 'replay <csv>')
     .description('sign recorded readings (.csv or .csv.gz) as one device, and deliver them')
     .requiredOption('--key <file>', 'key of the device')
@@ -416,6 +436,52 @@ function define(context: Context): Command {
     .addHelpText('after', examples('challenge withdraw'))
     .action(async (options) =>
       (await import('./commands/challenge/withdraw.js')).withdrawAll(options, context),
+    )
+
+  const ioid = program.command('ioid').description('devices in IoTeX’s own registry, ioID')
+  const registryOption = () =>
+    new Option('--registry <address>', 'the ioIDRegistry; IoTeX’s own by default, on its chains')
+  const addIoid = (nameAndArguments: string) =>
+    add(ioid, nameAndArguments).addOption(registryOption()).addOption(rpcOption())
+  /** Options of a command that names a DID document. */
+  const withDocument = (command: Command) =>
+    command
+      .requiredOption('--hash <hex>', 'of the DID document, 32 bytes')
+      .requiredOption('--uri <uri>', 'where the DID document is')
+  addIoid('show <device>')
+    .description('owner, wallet and document of a device')
+    .addHelpText('after', examples('ioid show did:io:0x… --rpc https://babel-api.mainnet.iotex.io'))
+    .action(async (device, options) =>
+      (await import('./commands/ioid/show.js')).showIoid(device, options, context),
+    )
+  withDocument(addIoid('register <file>'))
+    .description('register the device of a key file (ES256K: ioID knows no P-256)')
+    .requiredOption('--contract <address>', 'the project’s device contract, an ERC-721')
+    .requiredOption('--token <n>', 'token of it, the paying account’s: it goes into the wallet')
+    .option('--value <coins>', 'price of an ioID, where the project did not pay before')
+    .addOption(accountOption())
+    .addHelpText(
+      'after',
+      examples(
+        'ioid register tracker.key --contract io1… --token 7 --hash 0x… --uri ipfs://… --account owner.hex',
+      ),
+    )
+    .action(async (file, options) =>
+      (await import('./commands/ioid/register.js')).registerInIoid(file, options, context),
+    )
+  withDocument(addIoid('update <file>'))
+    .description('set another DID document')
+    .addOption(accountOption())
+    .addHelpText('after', examples('ioid update tracker.key --hash 0x… --uri ipfs://…'))
+    .action(async (file, options) =>
+      (await import('./commands/ioid/update.js')).updateInIoid(file, options, context),
+    )
+  addIoid('remove <file>')
+    .description('take a device out of the registry')
+    .addOption(accountOption())
+    .addHelpText('after', examples('ioid remove tracker.key'))
+    .action(async (file, options) =>
+      (await import('./commands/ioid/remove.js')).removeFromIoid(file, options, context),
     )
 
   add(program, 'audit')

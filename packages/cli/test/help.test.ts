@@ -18,6 +18,7 @@ const commands = [
   'batch',
   'batch inspect',
   'batch verify',
+  'verify',
   'replay',
   'node start',
   'network create',
@@ -38,6 +39,11 @@ const commands = [
   'claim explain',
   'claim redeem',
   'claim verify',
+  'ioid',
+  'ioid show',
+  'ioid register',
+  'ioid update',
+  'ioid remove',
   'audit',
 ]
 

@@ -19,8 +19,40 @@ test('default', () => {
   expect(parseAddress(formatAddress(address).toUpperCase().replace('0X', '0x'))).toEqual(address)
 })
 
+test('behavior: cases', () => {
+  // EIP-55's own examples.
+  for (const text of [
+    '0x52908400098527886E0F7030069857D2E4169EE7',
+    '0xde709f2102306220921060314715629080e2fb77',
+    '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed',
+    '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359',
+    '0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB',
+    '0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb',
+  ]) {
+    for (const cased of [text, text.toLowerCase(), `0x${text.slice(2).toUpperCase()}`]) {
+      expect(formatAddress(parseAddress(cased))).toBe(text.toLowerCase())
+      expect(formatDid(parseDid(`did:io:${cased}`))).toBe(`did:io:${text.toLowerCase()}`)
+    }
+    const letter = text.search(/[a-fA-F]/)
+    const other = text[letter]! === text[letter]!.toLowerCase() ? 'toUpperCase' : 'toLowerCase'
+    const wrong = text.slice(0, letter) + text[letter]![other]() + text.slice(letter + 1)
+    expect(() => parseAddress(wrong), wrong).toThrow('Not an address')
+  }
+})
+
 test('error: not an address', () => {
-  for (const text of ['', '0x', 'did:io:', did.slice(0, -1), `${did}0`, did.replace('0x', ''), 'x'])
+  for (const text of [
+    '',
+    '0x',
+    'did:io:',
+    did.slice(0, -1),
+    `${did}0`,
+    did.replace('0x', ''),
+    did.replace('0x', '0X'),
+    did.replace('did:io', 'DID:IO'),
+    did.replace('did:io', 'did:eth'),
+    'x',
+  ])
     expect(() => parseDid(text), text).toThrow('Not an address')
   expect(() => parseAddress(did)).toThrow('Not an address')
   expect(() => formatAddress(new Uint8Array(19))).toThrow('Not an address')

@@ -1,10 +1,12 @@
 export {
   formatAddress,
   formatDid,
+  formatIoAddress,
   InvalidAddressError,
   InvalidPublicKeyError,
   parseAddress,
   parseDid,
+  parseIoAddress,
   publicKeyToAddress,
 } from './address.js'
 export {
@@ -18,6 +20,7 @@ export {
 } from './bytes.js'
 export { BaseError, type ErrorKind } from './errors.js'
 export { keccak256, sha256 } from './hash.js'
+export { isPublishedTestKey } from './publishedTestKeys.js'
 export {
   type Algorithm,
   InvalidSignatureError,
