@@ -57,7 +57,6 @@ export function createBridge(options: createBridge.Options): Bridge {
         failures = 0
         stats.open = true
         await read(line)
-        throw new LineError('The line ended.')
       } catch (error) {
         if (abort.signal.aborted) break
         stats.open = false
@@ -76,13 +75,17 @@ export function createBridge(options: createBridge.Options): Bridge {
 
   async function read({ bytes }: Line) {
     const reader = createFrameReader()
+    const chunks = bytes[Symbol.asyncIterator]()
     try {
-      for await (const chunk of bytes)
-        for (const { frame } of reader.push(chunk))
+      for (;;) {
+        const { done, value } = await chunks.next().catch((cause) => {
+          throw new LineError('The line broke.', { cause })
+        })
+        if (done) throw new LineError('The line ended.')
+        for (const { frame } of reader.push(value))
           if (frame === undefined) damage()
           else take(frame)
-    } catch (cause) {
-      throw new LineError('The line broke.', { cause })
+      }
     } finally {
       if (reader.close()) damage()
     }
@@ -143,7 +146,7 @@ export function createBridge(options: createBridge.Options): Bridge {
     }
     wantsReceipts = ((body[1] ?? 0) & 2) !== 0
     const time = new Uint8Array(8)
-    new DataView(time.buffer).setBigUint64(0, BigInt(clock()))
+    new DataView(time.buffer).setBigUint64(0, BigInt(Math.floor(clock())))
     answer(frameTypes.clock, number, time)
   }
 
