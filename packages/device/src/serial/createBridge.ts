@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BaseError } from '@machinefi/core'
+import { BaseError, formatDid } from '@machinefi/core'
 import { batchId, decodeBatch, formatScaled, type Schema } from '@machinefi/telemetry'
 import type { Device } from '../device/createDevice.js'
 import { TickTakenError } from '../device/errors.js'
@@ -24,7 +24,7 @@ import { type Line, LineError } from './line.js'
  */
 export function createBridge(options: createBridge.Options): Bridge {
   const { clock = Date.now, open, retry: { minMs = 100, maxMs = 5000 } = {} } = options
-  const { device, onError, onLost, relay } = options
+  const { onBatch, onError, onLost, relay } = options
   const abort = new AbortController()
   const stats = {
     batches: 0,
@@ -151,8 +151,9 @@ export function createBridge(options: createBridge.Options): Bridge {
   }
 
   async function record({ body, number }: Frame) {
-    if (device === undefined || options.schema === undefined) return refuse(number, 501)
-    const { fields, tickMs } = options.schema
+    const { device, schema } = options
+    if (device === undefined || schema === undefined) return refuse(number, 501)
+    const { fields, tickMs } = schema
     const now = clock()
     let reading: ReturnType<typeof decodeReading>
     try {
@@ -188,9 +189,10 @@ export function createBridge(options: createBridge.Options): Bridge {
     if (type !== frameTypes.batch || relay === undefined) return refuse(number, 501)
     const { network, transport } = relay
     let batch: QueuedBatch
+    let device: Uint8Array
     try {
-      // The frame's buffer is the line's: what is sent later is a copy.
-      const decoded = decodeBatch(Uint8Array.from(body))
+      const decoded = decodeBatch(body)
+      device = decoded.device
       const { seq, span, start } = decoded.header
       batch = { bytes: decoded.bytes, end: start + span, id: batchId(decoded, network), seq }
     } catch (error) {
@@ -201,6 +203,7 @@ export function createBridge(options: createBridge.Options): Bridge {
     if (delivery?.status === 'delivered') {
       stats.batches++
       settle(number, 'taken')
+      onBatch?.({ did: formatDid(device), index: delivery.index, seq: batch.seq })
       if (wantsReceipts) answer(frameTypes.receipt, number, delivery.receipt)
       else answer(frameTypes.ack, number)
     } else if (delivery?.status === 'refused' && delivery.final)
@@ -251,6 +254,8 @@ export declare namespace createBridge {
     clock?: (() => number) | undefined
     /** Pauses before the line is opened again: the first, and the longest. @default 0.1 s, 5 s */
     retry?: { minMs?: number | undefined; maxMs?: number | undefined } | undefined
+    /** A batch that the board signed is in the node's log: the receipt was verified. */
+    onBatch?: ((delivered: { did: string; index: number; seq: number }) => void) | undefined
     /** The line is gone, a frame was refused, a reading not stored, a batch not delivered. */
     onError?: ((error: Error) => void) | undefined
     /** Frames that did not arrive. */
