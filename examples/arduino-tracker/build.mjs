@@ -51,7 +51,11 @@ export function buildSketch(name) {
     const objects = [
       compile(join(folder, name, `${name}.ino`), 'sketch.o', cpp),
       ...sources.map((file) =>
-        compile(join(core, file), `${file}.o`, file.endsWith('.c') ? ['-std=gnu11', '-w'] : [...cpp, '-w']),
+        compile(
+          join(core, file),
+          `${file}.o`,
+          file.endsWith('.c') ? ['-std=gnu11', '-w'] : [...cpp, '-w'],
+        ),
       ),
     ]
     const elf = join(out, 'sketch.elf')
@@ -59,7 +63,8 @@ export function buildSketch(name) {
     execFileSync('avr-gcc', [`-mmcu=${mcu}`, '-Os', '-Wl,--gc-sections', ...objects, '-o', elf])
     execFileSync('avr-objcopy', ['-O', 'ihex', '-R', '.eeprom', elf, hex])
     const size = execFileSync('avr-size', ['-A', elf], { encoding: 'utf8' })
-    const sizeOf = (section) => Number(new RegExp(`^\\${section}\\s+(\\d+)`, 'm').exec(size)?.[1] ?? 0)
+    const sizeOf = (section) =>
+      Number(new RegExp(`^\\${section}\\s+(\\d+)`, 'm').exec(size)?.[1] ?? 0)
     const [text, data, bss] = ['.text', '.data', '.bss'].map(sizeOf)
     return {
       flash: text + data,

@@ -155,7 +155,12 @@ describe('signing-tracker', () => {
       eeprom: new Uint8Array(4096),
       model: 'mega',
     })
-    const bench = await startBench({ open: board.open, signer, signs: true, timeMs: () => board.timeMs })
+    const bench = await startBench({
+      open: board.open,
+      signer,
+      signs: true,
+      timeMs: () => board.timeMs,
+    })
     await using t = bench
     board.eeprom.set(t.node.id)
     board.eeprom.set(publicKeyToAddress(signer.publicKey), 32)

@@ -1,5 +1,6 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { PassThrough } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Line } from '@machinefi/device/serial'
 import {
   AVREEPROM,
   AVRIOPort,
@@ -17,7 +18,6 @@ import {
   twiConfig,
   usart0Config,
 } from 'avr8js'
-import type { Line } from '@machinefi/device/serial'
 
 /**
  * An Arduino in a simulator: a chip at 16 MHz that runs the program of an Intel HEX file, with its
@@ -62,6 +62,7 @@ export function createBoard(hex: string, options: createBoard.Options = {}): Boa
     const isSleep = cpu.progMem[cpu.pc] === sleepInstruction
     avrInstruction(cpu)
     const { pc } = cpu
+    // biome-ignore lint/complexity/useLiteralKeys: it is private there.
     if (isSleep) cpu.cycles = Math.max(cpu.cycles, cpu['nextClockEvent']?.cycles ?? 0)
     cpu.tick()
     if (!isSleep) busyCycles += cpu.cycles - cycles

@@ -145,6 +145,10 @@ export function createBridge(options: createBridge.Options): Bridge {
       return answer(frameTypes.refused, number, encodeStatus(505))
     }
     wantsReceipts = ((body[1] ?? 0) & 2) !== 0
+    tellTime(number)
+  }
+
+  function tellTime(number: number) {
     const time = new Uint8Array(8)
     new DataView(time.buffer).setBigUint64(0, BigInt(Math.floor(clock())))
     answer(frameTypes.clock, number, time)
@@ -206,6 +210,8 @@ export function createBridge(options: createBridge.Options): Bridge {
       onBatch?.({ did: formatDid(device), index: delivery.index, seq: batch.seq })
       if (wantsReceipts) answer(frameTypes.receipt, number, delivery.receipt)
       else answer(frameTypes.ack, number)
+      // A board that signs needs the time, and its own drifts.
+      tellTime(number)
     } else if (delivery?.status === 'refused' && delivery.final)
       refuse(number, delivery.problem.status)
     else if (delivery?.status === 'failed') throw delivery.error
