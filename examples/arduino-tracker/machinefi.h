@@ -27,7 +27,7 @@ extern "C" {
 
 /* Room for the encoded rows of one batch, at most 65,532; the network has a bound too (4,096). */
 #ifndef MFI_ROWS_BYTES
-#define MFI_ROWS_BYTES 320
+#define MFI_ROWS_BYTES 256
 #endif
 
 /* Room for what the host sends: the longest frame to a board that wants no receipts is 14 bytes. */
@@ -86,7 +86,10 @@ typedef struct {
 typedef struct {
   uint32_t state[8];
   uint32_t length; /* bytes */
-  uint8_t block[64];
+  union {
+    uint8_t bytes[64];
+    uint32_t words[16];
+  } block;
 } mfi_sha256;
 
 #ifdef __AVR__
@@ -113,14 +116,28 @@ static const uint32_t mfi_k[64] MFI_CONST = {
 static const uint32_t mfi_h[8] MFI_CONST = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                             0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
-static inline uint32_t mfi_rotate(uint32_t x, uint8_t n) { return (x >> n) | (x << (32 - n)); }
+/* By whole bytes, then by at most 4 bits: chips of 8 bits have no other way. n is 1 to 27. */
+static inline uint32_t mfi_rotate(uint32_t x, uint8_t n) {
+  if (n > 19)
+    x = x << 8 | x >> 24, n = (uint8_t)(n + 8);
+  else if (n > 11)
+    x = x << 16 | x >> 16, n = (uint8_t)(n + 16);
+  else if (n > 4)
+    x = x << 24 | x >> 8, n = (uint8_t)(n + 24);
+  for (; n > 32; n--) x = x << 31 | x >> 1;
+  if (n > 4)
+    for (; n < 32; n++) x = x << 1 | x >> 31;
+  else
+    for (; n > 0; n--) x = x << 31 | x >> 1;
+  return x;
+}
 
-/* The schedule is 16 words that are written over as they are used: 64 bytes, not 256. */
+/* The schedule is written over the block, and over itself as it is used: no word beside it. */
 static inline void mfi_sha256_block(mfi_sha256 *sha) {
-  uint32_t w[16], v[8];
+  uint32_t v[8], *const w = sha->block.words;
   uint8_t i;
   for (i = 0; i < 16; i++) {
-    const uint8_t *b = sha->block + 4 * i;
+    const uint8_t *b = sha->block.bytes + 4 * i;
     w[i] = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
   }
   memcpy(v, sha->state, sizeof v);
@@ -154,7 +171,7 @@ static inline void mfi_sha256_init(mfi_sha256 *sha) {
 static inline void mfi_sha256_write(void *ctx, const uint8_t *bytes, uint16_t length) {
   mfi_sha256 *sha = (mfi_sha256 *)ctx;
   while (length-- > 0) {
-    sha->block[sha->length++ & 63] = *bytes++;
+    sha->block.bytes[sha->length++ & 63] = *bytes++;
     if ((sha->length & 63) == 0) mfi_sha256_block(sha);
   }
 }
@@ -266,19 +283,25 @@ static inline void mfi_write_records(const mfi_batch *batch, mfi_write_fn write,
 
 /* Bytes of a head with this argument. */
 static inline uint8_t mfi_head_size(uint64_t n) {
-  uint8_t head[9];
-  return mfi_head(head, 0, n);
+  return n < 24 ? 1 : n < 0x100 ? 2 : n < 0x10000 ? 3 : n < 0x100000000ULL ? 5 : 9;
+}
+
+/* The integers of a header, in their order. */
+static inline uint64_t mfi_number(const mfi_batch *batch, uint8_t i) {
+  return i == 0   ? batch->device->schema
+         : i == 1 ? batch->seq
+         : i == 2 ? batch->start
+         : i == 3 ? batch->last - batch->start
+                  : batch->count;
 }
 
 static inline void mfi_write_payload(const mfi_batch *batch, mfi_write_fn write, void *ctx) {
   static const uint8_t version[2] = {0x88, 0x01}, null[1] = {0xf6};
-  const uint64_t numbers[5] = {batch->device->schema, batch->seq, batch->start,
-                               batch->last - batch->start, batch->count};
   uint8_t i, length = 2 + 34 + 1;
-  for (i = 0; i < 5; i++) length += mfi_head_size(numbers[i]);
+  for (i = 0; i < 5; i++) length = (uint8_t)(length + mfi_head_size(mfi_number(batch, i)));
   mfi_write_head(write, ctx, 2, length);
   write(ctx, version, 2);
-  for (i = 0; i < 5; i++) mfi_write_head(write, ctx, 0, numbers[i]);
+  for (i = 0; i < 5; i++) mfi_write_head(write, ctx, 0, mfi_number(batch, i));
   mfi_write_head(write, ctx, 2, 32);
   write(ctx, batch->hash, 32);
   write(ctx, null, 1);

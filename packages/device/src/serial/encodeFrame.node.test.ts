@@ -16,10 +16,13 @@ test('crc16: the check value of CRC-16/IBM-3740', () => {
 })
 
 describe('encodeFrame', () => {
-  test('default', () => {
-    // The example of docs/protocol/serial.md.
-    const body = fromHex('0x82010a')
-    expect(toHex(encodeFrame({ body, number: 1, type: 2 }))).toBe('0x000202070182010a34a500')
+  // The example of docs/protocol/serial.md.
+  test.each([
+    ['hello', { body: '0x0101', number: 0, type: 0x01 }, '0x00020101050101984d00'],
+    ['reading', { body: '0x82000a', number: 1, type: 0x02 }, '0x000202030182040a079400'],
+    ['ack', { body: '0x', number: 1, type: 0x82 }, '0x0002820401898700'],
+  ])('default: %s', (_, { body, ...frame }, bytes) => {
+    expect(toHex(encodeFrame({ ...frame, body: fromHex(body) }))).toBe(bytes)
   })
 
   test('behavior: round trips, without a zero inside', () => {
