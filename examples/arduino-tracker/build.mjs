@@ -4,17 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-// npm run build -w examples/arduino-tracker
+// npm run build -w examples/arduino-tracker              # into firmware/*.hex
+// npm run build -w examples/arduino-tracker -- --print   # as JSON on stdout instead
 //
-// Compiles the sketches with avr-gcc and Arduino's own core, as the Arduino IDE does, into
-// firmware/*.hex. On Debian: apt-get install gcc-avr avr-libc binutils-avr arduino-core-avr
+// Compiles the sketches with avr-gcc and Arduino's own core, as the Arduino IDE does. On Debian: apt-get install gcc-avr avr-libc binutils-avr arduino-core-avr
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const arduino = process.env.ARDUINO_AVR ?? '/usr/share/arduino/hardware/arduino/avr'
 const core = join(arduino, 'cores/arduino')
 
 /** Sketches, and the board each is for. */
-export const sketches = {
+const sketches = {
   tracker: { board: 'UNO', mcu: 'atmega328p', variant: 'standard' },
   'signing-tracker': { board: 'MEGA2560', mcu: 'atmega2560', variant: 'mega' },
 }
@@ -27,7 +27,7 @@ const sources = [
 ]
 
 /** Why nothing can be built here; undefined if it can. */
-export function findMissing() {
+function findMissing() {
   try {
     execFileSync('avr-gcc', ['--version'], { stdio: 'ignore' })
   } catch {
@@ -37,7 +37,7 @@ export function findMissing() {
 }
 
 /** Compiles a sketch; its program as Intel HEX, and the bytes of flash and of static RAM it takes. */
-export function buildSketch(name) {
+function buildSketch(name) {
   const { board, mcu, variant } = sketches[name]
   const target = [`-mmcu=${mcu}`, `-DARDUINO_AVR_${board}`, '-DARDUINO_ARCH_AVR', '-DARDUINO=10819']
   const include = [core, join(arduino, 'variants', variant), join(arduino, 'libraries/EEPROM/src')]
@@ -76,15 +76,15 @@ export function buildSketch(name) {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const missing = findMissing()
-  if (missing !== undefined) {
-    console.error(missing)
-    process.exit(1)
-  }
-  for (const name of Object.keys(sketches)) {
-    const { flash, hex, ram } = buildSketch(name)
+const missing = findMissing()
+if (missing !== undefined) {
+  console.error(missing)
+  process.exit(1)
+}
+const built = Object.fromEntries(Object.keys(sketches).map((name) => [name, buildSketch(name)]))
+if (process.argv.includes('--print')) console.log(JSON.stringify(built))
+else
+  for (const [name, { flash, hex, ram }] of Object.entries(built)) {
     writeFileSync(join(folder, 'firmware', `${name}.hex`), hex)
     console.log(`${name}: ${flash} bytes of flash, ${ram} of static RAM`)
   }
-}

@@ -1,5 +1,5 @@
 /*
- * What machinefi.h costs on an ATmega328P, for measure.test.ts: the number of a case is written to
+ * What machinefi.h costs on an ATmega328P, for firmware.test.ts: the number of a case is written to
  * GPIOR0 before it, and 0 after it; sizes, low byte first, to GPIOR1.
  */
 #include "../../examples/arduino-tracker/machinefi.h"

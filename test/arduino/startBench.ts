@@ -62,6 +62,10 @@ export async function startBench(options: startBench.Options) {
       const { records } = await (await fetch(path)).json()
       return records.map(({ steps }: { steps: number }) => steps)
     },
+    /** Seqs that the node has not seen, and the one it expects. */
+    async readPlace(): Promise<{ gaps: unknown[]; nextSeq: number }> {
+      return (await fetch(`${url}/networks/${test.chain.network.id}/devices/${did}`)).json()
+    },
     async [Symbol.asyncDispose]() {
       await bridge.close()
       await device.close()

@@ -1,14 +1,17 @@
 import { publicKeyToAddress } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import { encodeFrame, type Line, LineError } from '@machinefi/device/serial'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createBoard } from '../../examples/arduino-tracker/src/createBoard.js'
 import { createSecureElement } from '../../examples/arduino-tracker/src/createSecureElement.js'
 import { readFirmware, startBench } from './startBench.js'
 
 // The sketches as compiled, in a simulator, on a line to a bridge, up to the log of a node.
 
-/** A walker carries the board, a step every 100 ms; `before(bytes, act)` acts in mid-frame. */
+/** The simulator's time is not the machine's. */
+const patience = { timeout: 60_000 }
+
+/** A walker carries the board, a step every 100 ms. */
 async function start({ wrap = (line: Line) => line } = {}) {
   let sent = 0
   let moment = Number.POSITIVE_INFINITY
@@ -47,7 +50,7 @@ async function start({ wrap = (line: Line) => line } = {}) {
 /** Bytes of a reading of the walker, with the zeros around it. */
 const frameBytes = encodeFrame({ body: Uint8Array.of(0x82, 1, 10), number: 1, type: 2 }).length
 
-describe('tracker', () => {
+describe('tracker', patience, () => {
   test('default', async () => {
     await using t = await start()
     await t.walk(5)
@@ -83,6 +86,7 @@ describe('tracker', () => {
     t.board.unplug()
     await t.board.run(40_000)
     plugged = true
+    await vi.waitFor(() => expect(t.bridge.stats().open).toBe(true))
     await t.walk(34)
     const { lost } = t.bridge.stats()
     expect(lost).toBe(8)
@@ -147,36 +151,51 @@ describe('tracker', () => {
   })
 })
 
-describe('signing-tracker', () => {
-  test('default', async () => {
+describe('signing-tracker', patience, () => {
+  test('behavior: unplugged in mid-frame, and with its supply gone, no seq is used twice', async () => {
     const signer = createSoftwareSigner()
+    let toUnplug = Number.POSITIVE_INFINITY
     const board = createBoard(readFirmware('signing-tracker'), {
       connectI2c: createSecureElement(signer.privateKey),
       eeprom: new Uint8Array(4096),
       model: 'mega',
+      onSend: () => {
+        if (--toUnplug === 0) board.unplug()
+      },
     })
-    const bench = await startBench({
+    await using t = await startBench({
       open: board.open,
       signer,
       signs: true,
       timeMs: () => board.timeMs,
     })
-    await using t = bench
     board.eeprom.set(t.node.id)
     board.eeprom.set(publicKeyToAddress(signer.publicKey), 32)
     board.reset()
-    const until = () => t.bridge.stats().batches === 2
-    for (let i = 0; i < 1000 && !until(); i++) {
-      board.sense()
-      await board.run(100, { until })
+    const walk = async (batches: number) => {
+      const until = () => t.bridge.stats().batches >= batches
+      for (let i = 0; i < 1000 && !until(); i++) {
+        board.sense()
+        await board.run(100, { until })
+      }
+      expect(t.bridge.stats()).toMatchObject({ batches, lost: 0, refused: 0 })
     }
-    expect(await t.readSteps()).toEqual(Array.from({ length: 20 }, () => 10))
-    expect(t.bridge.stats()).toMatchObject({ damaged: 0, lost: 0, refused: 0 })
+    await walk(1)
+    expect(await t.readSteps()).toEqual(Array.from({ length: 10 }, () => 10))
     expect(t.errors).toEqual([])
 
-    // The seqs it had reserved are a gap.
+    toUnplug = 100
+    await walk(2)
+    expect(t.errors.map(({ name }) => name)).toEqual(['LineError'])
+    // Its head; its tail as well, where the cable was back before the end.
+    expect(t.bridge.stats().damaged).toBeGreaterThanOrEqual(1)
+    expect(await t.readSteps()).toHaveLength(20)
+    expect(await t.readPlace()).toMatchObject({ gaps: [], nextSeq: 2 })
+
     board.reset()
-    const third = () => t.bridge.stats().batches === 3
-    expect(await board.run(60_000, { until: third })).toBe(true)
+    await walk(3)
+    // What was left of its reservation is a gap.
+    expect(await t.readPlace()).toMatchObject({ nextSeq: 257 })
+    expect(await t.readSteps()).toHaveLength(30)
   })
 })

@@ -45,7 +45,7 @@ export function createBoard(hex: string, options: createBoard.Options = {}): Boa
       wire?.write(Uint8Array.of(byte))
       onSend?.()
     }
-    const pins = new AVRIOPort(cpu, { ...port, externalInterrupts: interrupts })
+    const pins = new AVRIOPort(cpu, { ...port, externalInterrupts: [...interrupts] })
     pins.setPin(sensorBit, true)
     const twi = new AVRTWI(cpu, twiConfig, clockHz)
     const handler = connectI2c?.(twi)

@@ -69,7 +69,7 @@ function start(options: { transport?: Partial<Transport>; maxBytes?: number; key
     node,
     signer,
     until,
-    send: async (type: number, number: number, body = new Uint8Array(0)) => {
+    send: async (type: number, number: number, body: Uint8Array = new Uint8Array(0)) => {
       await until({ open: true })
       line.write(encodeFrame({ body, number, type }))
     },
@@ -229,6 +229,15 @@ describe('readings', () => {
     await t.send(reading, 1, encodeReading(0, 1, 1))
     await t.answered(refused, 1)
   })
+})
+
+test('behavior: a board that wants no answers gets the clock alone', async () => {
+  await using t = start()
+  await t.send(hello, 0, Uint8Array.of(1, 0))
+  await t.send(reading, 1, encodeReading(0, 1, 1))
+  await t.send(reading, 2, encodeReading(0, 1))
+  await t.until({ readings: 1, refused: 1 })
+  expect(t.answers.map(({ type }) => type)).toEqual([clock])
 })
 
 describe('batches', () => {

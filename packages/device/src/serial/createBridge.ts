@@ -42,7 +42,8 @@ export function createBridge(options: createBridge.Options): Bridge {
   let newest: number | undefined
   /** What became of the newest frame, so that the same one sent again is taken once. */
   let fate: 'open' | 'taken' | 'failed' = 'failed'
-  let wantsReceipts = false
+  /** What its hello asked for; acks while no hello was seen. */
+  let wants: number = wanted.acks
   /** Since the newest frame, the line brought something that was none. */
   let torn = false
   const closed = run()
@@ -144,7 +145,7 @@ export function createBridge(options: createBridge.Options): Bridge {
       onError?.(new BoardVersionError(body[0]))
       return answer(frameTypes.refused, number, encodeStatus(505))
     }
-    wantsReceipts = ((body[1] ?? 0) & 2) !== 0
+    wants = body[1] ?? 0
     tellTime(number)
   }
 
@@ -208,10 +209,10 @@ export function createBridge(options: createBridge.Options): Bridge {
       stats.batches++
       settle(number, 'taken')
       onBatch?.({ did: formatDid(device), index: delivery.index, seq: batch.seq })
-      if (wantsReceipts) answer(frameTypes.receipt, number, delivery.receipt)
+      if (wants & wanted.receipts) answer(frameTypes.receipt, number, delivery.receipt)
       else answer(frameTypes.ack, number)
       // A board that signs needs the time, and its own drifts.
-      tellTime(number)
+      if (wants !== 0) tellTime(number)
     } else if (delivery?.status === 'refused' && delivery.final)
       refuse(number, delivery.problem.status)
     else if (delivery?.status === 'failed') throw delivery.error
@@ -231,6 +232,7 @@ export function createBridge(options: createBridge.Options): Bridge {
   }
 
   function answer(type: number, number: number, body: Uint8Array = new Uint8Array(0)) {
+    if (wants === 0 && type !== frameTypes.clock) return
     // A line that is gone takes the answer with it: the board asks again.
     line?.write(encodeFrame({ body, number, type })).catch(() => {})
   }
@@ -326,6 +328,9 @@ export class FrameRefusedError extends BaseError {
 }
 
 const serialVersion = 1
+
+/** What a hello may ask for. */
+const wanted = { acks: 1, receipts: 2 } as const
 
 const reasons: { readonly [status: number]: string | undefined } = {
   400: 'it is malformed',
