@@ -9,9 +9,10 @@
  *   mfi_link   frames for a serial line: COBS, CRC-16, numbers
  *   mfi_inbox  frames from the line
  *
- * RAM on an AVR, with the defaults: mfi_batch 409 bytes, mfi_link 261, mfi_inbox 29. The deepest
- * call, mfi_seal, takes 265 of stack beside what the signer takes. Define MFI_ROWS_BYTES and
- * MFI_INBOX_BYTES before the #include to choose other sizes.
+ * RAM on an AVR, with the defaults: mfi_batch 383 bytes, mfi_link 262, mfi_inbox 28, constants 29.
+ * The deepest call, mfi_seal, takes 90 of stack, SHA-256 260 on top of it while it works, and the
+ * signer what it takes. Define MFI_ROWS_BYTES and MFI_INBOX_BYTES before the #include to choose
+ * other sizes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -30,7 +31,7 @@ extern "C" {
 #define MFI_ROWS_BYTES 256
 #endif
 
-/* Room for what the host sends: the longest frame to a board that wants no receipts is 14 bytes. */
+/* Room for what the host sends: the longest packet to a board that wants no receipts has 13 bytes. */
 #ifndef MFI_INBOX_BYTES
 #define MFI_INBOX_BYTES 20
 #endif
