@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
@@ -15,14 +16,17 @@ const children = []
 await bootstrap()
 if (!(await isAnswering(process.env.MACHINEFI_NODE ?? 'http://127.0.0.1:4270'))) {
   await startDevnet()
-  if (name !== 'step-counter') startBeside('step-counter')
+  if (['auditor', 'dapp-rewards'].includes(name)) startBeside('step-counter')
 }
 
 const { build } = await import('esbuild')
 const folder = join(root, 'examples', name)
 const outfile = join(folder, 'dist/main.js')
 const entryPoints = [join(folder, 'src/main.ts')]
-await build({ entryPoints, format: 'esm', outfile, sourcemap: 'inline', target: 'node20' })
+await build({
+  ...{ bundle: true, packages: 'external', platform: 'node' },
+  ...{ entryPoints, format: 'esm', outfile, sourcemap: 'inline', target: 'node20' },
+})
 process.setSourceMapsEnabled(true)
 process.argv = [process.execPath, outfile, ...args]
 await import(pathToFileURL(outfile).href)
@@ -41,7 +45,9 @@ async function isAnswering(url) {
 
 async function startDevnet() {
   say('No node is running here: starting one, with windows of 20 seconds …')
+  const manifest = JSON.parse(readFileSync(join(root, 'examples', name, 'package.json'), 'utf8'))
   const options = ['--port', '0', '--rpc-port', '0', '--window', '20s', '--challenge', '5s']
+  options.push(...(manifest.config?.dev ?? []))
   const dev = start(join(root, 'packages/cli/dist/bin.js'), ['dev', '--json', ...options], 'pipe')
   const [line] = await Promise.race([once(createInterface(dev.stdout), 'line'), once(dev, 'exit')])
   if (typeof line !== 'string') process.exit(1)

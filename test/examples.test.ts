@@ -43,8 +43,8 @@ afterEach(async () => {
 })
 
 /** Runs an example in a folder of its own, where it keeps what it keeps. */
-function run(args: readonly string[], folder = createFolder()) {
-  const env = { ...process.env, MACHINEFI_NODE: devnet.url, MACHINEFI_RPC: devnet.anvil.url }
+function run(args: readonly string[], folder = createFolder(), node = devnet.url) {
+  const env = { ...process.env, MACHINEFI_NODE: node, MACHINEFI_RPC: devnet.anvil.url }
   const child = spawn(process.execPath, [start, ...args], { cwd: folder, env })
   running.add(child)
   let output = ''
@@ -121,4 +121,30 @@ test('dapp-rewards: verifies and redeems', patience, async () => {
     functionName: 'balanceOf',
   })
   expect(String(now)).toBe(balance)
+})
+
+test('arduino-tracker: one board is signed for, the other signs', patience, async () => {
+  const boards = run(['arduino-tracker', '14'])
+  expect(await boards.exit, boards.output()).toBe(0)
+  const dids = boards.output().match(/did:io:0x[0-9a-f]{40}/g) ?? []
+  expect(boards.output()).toMatch(/^uno: 1[0-4] readings, 0 lost$/m)
+  expect(boards.output()).toMatch(/^mega: 1 batches, 0 lost$/m)
+  const [uno, mega] = await Promise.all(dids.map((did) => ask(`/devices/${did}/records`)))
+  expect(uno.records.length).toBeGreaterThanOrEqual(10)
+  expect(mega.records).toHaveLength(10)
+  for (const { steps } of [...uno.records, ...mega.records]) {
+    expect(steps).toBeGreaterThanOrEqual(1)
+    expect(steps).toBeLessThanOrEqual(3)
+  }
+})
+
+test('raspberry-pi-weather-station: survives an outage of the node', patience, async () => {
+  // A node of its own, whose network is one of weather stations.
+  const station = run(['raspberry-pi-weather-station', '12'], undefined, '')
+  expect(await station.exit, station.output()).toBe(0)
+  const [, before, after] = station.output().split(/the node is (?:gone|back).*\n/)
+  expect(before).toContain('The node cannot be reached.')
+  expect(before).not.toMatch(/^batch \d+: entry/m)
+  expect(after).toMatch(/^batch \d+: entry/m)
+  expect(station.output()).toMatch(/^12 readings, \d+ batches delivered, 0 waiting$/m)
 })

@@ -9,7 +9,10 @@ const borders: Record<string, { own: string[]; others?: string[] }> = {
   '@machinefi/core': { own: [], others: ['@noble/curves', '@noble/hashes'] },
   '@machinefi/telemetry': { own: ['core'], others: ['cbor-x'] },
   '@machinefi/proof': { own: ['core', 'telemetry'], others: [] },
-  '@machinefi/device': { own: ['core', 'telemetry', 'proof'], others: ['@noble/curves'] },
+  '@machinefi/device': {
+    own: ['core', 'telemetry', 'proof'],
+    others: ['@noble/curves', 'serialport'],
+  },
   '@machinefi/contracts': { own: ['core'], others: ['viem'] },
   '@machinefi/stream': { own: ['core', 'telemetry', 'proof', 'device', 'contracts'] },
   machinefi: { own: ['core', 'telemetry', 'proof', 'device', 'contracts', 'stream'] },

@@ -211,6 +211,21 @@ function define(context: Context): Command {
       (await import('./commands/replay.js')).replay(csv, options, context),
     )
 
+  add(program, 'bridge')
+    .description('a board on a serial line: sign its readings, or pass on what it signed')
+    .requiredOption('--port <path>', 'serial port, such as /dev/ttyUSB0')
+    .option('--key <file>', 'key that signs the readings of a board that has none')
+    .option('--baud <n>', 'speed of the line', '115200')
+    .option('--max-age <duration>', 'how old a reading may get before it is sent', '10m')
+    .option('--state <folder>', 'where readings wait (beside the key by default)')
+    .addOption(networkOption())
+    .addOption(nodeOption())
+    .addHelpText(
+      'after',
+      examples('bridge --port /dev/ttyUSB0 --key board.key', 'bridge --port /dev/ttyACM0'),
+    )
+    .action(async (options) => (await import('./commands/bridge.js')).bridge(options, context))
+
   const node = program.command('node').description('the stream node')
   add(node, 'start')
     .description('run a node for one or more networks')

@@ -1,0 +1,87 @@
+import { resolve } from 'node:path'
+import { formatDid, fromHex, publicKeyToAddress } from '@machinefi/core'
+import { createDevice, type Device, http } from '@machinefi/device'
+import { openFileStore, openKeyFile } from '@machinefi/device/node'
+import { createBridge, openSerialPort } from '@machinefi/device/serial'
+import type { Context } from '../context.js'
+import { fetchNetwork } from '../node/fetchNode.js'
+import { parseDuration } from '../options/parseDuration.js'
+import { parseInteger } from '../options/parseInteger.js'
+import { formatError } from '../output/formatError.js'
+import { formatJson } from '../output/formatJson.js'
+
+type Options = {
+  baud: string
+  json?: boolean
+  key?: string
+  maxAge: string
+  network?: string
+  node: string
+  port: string
+  state?: string
+}
+
+/**
+ * `machinefi bridge`: a board on a serial line. With a key it signs the board's readings as that
+ * device; batches that the board signed itself are passed on as they are. Until Ctrl-C.
+ */
+export async function bridge(options: Options, context: Context): Promise<void> {
+  const baudRate = parseInteger('--baud', options.baud, { least: 1, most: 4_000_000 })
+  const maxAgeMs = parseDuration(options.maxAge)
+  const signer =
+    options.key === undefined ? undefined : await openKeyFile(resolve(context.cwd, options.key))
+  const network = await fetchNetwork(options.node, options.network)
+  const { schema, windowMs } = network
+  const id = fromHex(network.id)
+  const transport = http(options.node, { logKey: fromHex(network.logKey) })
+  const print = (event: { [name: string]: unknown }, text: string) =>
+    context.stdout.write(options.json ? `${formatJson(event, { indent: 0 })}\n` : `${text}\n`)
+  const onError = (error: Error) => context.stderr.write(`${formatError(error)}\n`)
+
+  let device: Device | undefined
+  if (signer !== undefined) {
+    const did = formatDid(publicKeyToAddress(signer.publicKey))
+    device = createDevice({
+      maxAgeMs,
+      network: { id, windowMs },
+      onDelivered: ({ index, seq }) =>
+        print({ delivered: seq, entry: index }, `batch ${seq}: entry ${index}, receipt verified`),
+      onError,
+      schema,
+      signer,
+      store: openFileStore(resolve(context.cwd, options.state ?? `${options.key}.state`)),
+      transport,
+    })
+    print({ did }, did)
+  }
+  const line = createBridge({
+    device,
+    onBatch: ({ did, index, seq }) =>
+      print(
+        { delivered: seq, did, entry: index },
+        `batch ${seq} of ${did}: entry ${index}, receipt verified`,
+      ),
+    onError,
+    onLost: (frames) => print({ lost: frames }, `${frames} lost on the line`),
+    open: () => openSerialPort(options.port, { baudRate }),
+    relay: { network: id, transport },
+    schema,
+  })
+  const stop = new Promise<void>((resolve) => {
+    if (context.signal.aborted) resolve()
+    else context.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  try {
+    await Promise.race([stop, line.closed])
+  } finally {
+    await line.close()
+    // What is not delivered by then is at the next start.
+    await device?.flush({ timeoutMs: 10_000 }).catch(onError)
+    await device?.close()
+    const { batches, damaged, frames, lost, readings } = line.stats()
+    print(
+      { ...line.stats() },
+      `${frames} frames: ${readings} readings, ${batches} batches; ${lost} lost, ${damaged} damaged`,
+    )
+  }
+}
