@@ -1,0 +1,90 @@
+import { concatBytes } from '../bytes.js'
+
+/**
+ * SHA-256 of the parts one after the other (FIPS 180-4): 32 bytes. In a third of the bytes that
+ * @noble/hashes takes, since every page with a device loads it.
+ */
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const message = concatBytes(...parts)
+  const { length } = message
+  const blocks = new Uint8Array(((length + 72) >> 6) << 6)
+  blocks.set(message)
+  blocks[length] = 0x80
+  const view = new DataView(blocks.buffer)
+  view.setUint32(blocks.length - 8, length / 2 ** 29)
+  view.setUint32(blocks.length - 4, length << 3)
+  const state = initial.slice()
+  for (let at = 0; at < blocks.length; at += 64) absorb(state, view, at)
+  for (let i = 0; i < 8; i++) view.setInt32(4 * i, state[i]!)
+  return blocks.slice(0, 32)
+}
+
+function absorb(state: Int32Array, view: DataView, at: number) {
+  for (let i = 0; i < 16; i++) schedule[i] = view.getInt32(at + 4 * i)
+  for (let i = 16; i < 64; i++) {
+    const x = schedule[i - 15]!
+    const y = schedule[i - 2]!
+    schedule[i] =
+      (rotate(x, 7) ^ rotate(x, 18) ^ (x >>> 3)) +
+      (rotate(y, 17) ^ rotate(y, 19) ^ (y >>> 10)) +
+      schedule[i - 16]! +
+      schedule[i - 7]!
+  }
+  let a = state[0]!
+  let b = state[1]!
+  let c = state[2]!
+  let d = state[3]!
+  let e = state[4]!
+  let f = state[5]!
+  let g = state[6]!
+  let h = state[7]!
+  for (let i = 0; i < 64; i++) {
+    const t =
+      (h +
+        (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
+        ((e & f) ^ (~e & g)) +
+        constants[i]! +
+        schedule[i]!) |
+      0
+    const u = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))
+    h = g
+    g = f
+    f = e
+    e = (d + t) | 0
+    d = c
+    c = b
+    b = a
+    a = (t + u) | 0
+  }
+  state[0]! += a
+  state[1]! += b
+  state[2]! += c
+  state[3]! += d
+  state[4]! += e
+  state[5]! += f
+  state[6]! += g
+  state[7]! += h
+}
+
+function rotate(word: number, by: number): number {
+  return (word >>> by) | (word << (32 - by))
+}
+
+const schedule = /* @__PURE__ */ new Int32Array(64)
+const primes = /* @__PURE__ */ firstPrimes(64)
+const initial = /* @__PURE__ */ toFractions(primes.slice(0, 8), 1 / 2)
+const constants = /* @__PURE__ */ toFractions(primes, 1 / 3)
+
+function firstPrimes(count: number): number[] {
+  const primes: number[] = []
+  for (let n = 2; primes.length < count; n++) if (primes.every((p) => n % p > 0)) primes.push(n)
+  return primes
+}
+
+/**
+ * First 32 bits of the fractions of roots. A double has 15 bits more than that, and none of these
+ * roots is near enough to a step for an engine's last bits to matter (the test says how near).
+ */
+function toFractions(primes: readonly number[], power: number): Int32Array {
+  return Int32Array.from(primes, (prime) => (prime ** power % 1) * 2 ** 32)
+}
