@@ -1,0 +1,81 @@
+import { BaseError, type Signer, verifySignature } from '@machinefi/core'
+import { addUnusedKey } from './unusedKeys.js'
+
+/**
+ * A signer whose P-256 key WebCrypto holds: the program can use it, but neither read nor export it.
+ * A new key lives as long as the process; browsers keep one with `openWebCryptoKey`.
+ *
+ * @throws {WebCryptoKeyError} `unavailable`, or `not-a-key`: `keys` are no P-256 pair that signs.
+ * @example
+ * const signer = await createWebCryptoSigner() // a new key
+ */
+export async function createWebCryptoSigner(
+  options: createWebCryptoSigner.Options = {},
+): Promise<Signer> {
+  const keys = options.keys ?? (await generateKeys())
+  let signer: Signer
+  try {
+    signer = await toSigner(keys)
+  } catch (cause) {
+    throw new WebCryptoKeyError('not-a-key', { cause })
+  }
+  if (options.keys === undefined) addUnusedKey(signer.publicKey)
+  return signer
+}
+
+export declare namespace createWebCryptoSigner {
+  type Options = {
+    /** A P-256 pair, the private key with the usage `sign`; generated when absent, and not extractable. */
+    keys?: CryptoKeyPair | undefined
+  }
+  type ErrorType = WebCryptoKeyError
+}
+
+/** A pair whose private key never leaves WebCrypto. @throws {WebCryptoKeyError} `unavailable` */
+export async function generateKeys(): Promise<CryptoKeyPair> {
+  // Absent outside secure contexts, such as a page from a hub on the LAN.
+  if (globalThis.crypto?.subtle === undefined) throw new WebCryptoKeyError('unavailable')
+  return crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
+}
+
+async function toSigner({ privateKey, publicKey }: CryptoKeyPair): Promise<Signer> {
+  const { subtle } = crypto
+  const signer: Signer = {
+    algorithm: 'ES256',
+    publicKey: new Uint8Array(await subtle.exportKey('raw', publicKey)).slice(1),
+    sign: async (message) =>
+      new Uint8Array(
+        await subtle.sign(
+          { name: 'ECDSA', hash: 'SHA-256' },
+          privateKey,
+          message as Uint8Array<ArrayBuffer>,
+        ),
+      ),
+  }
+  // Of another curve, or not of one another: found here rather than by a node.
+  const message = new Uint8Array(1)
+  const signature = await signer.sign(message)
+  if (!(await verifySignature({ ...signer, message, signature })))
+    throw new TypeError('Not a pair.')
+  return signer
+}
+
+export class WebCryptoKeyError extends BaseError {
+  override readonly name = 'WebCryptoKeyError'
+  readonly reason: WebCryptoKeyError.Reason
+  constructor(reason: WebCryptoKeyError.Reason, options: { cause?: unknown } = {}) {
+    super(messages[reason], { kind: 'input', ...options })
+    this.reason = reason
+  }
+}
+
+export declare namespace WebCryptoKeyError {
+  type Reason = 'missing' | 'not-a-key' | 'storage' | 'unavailable'
+}
+
+const messages: { readonly [reason in WebCryptoKeyError.Reason]: string } = {
+  missing: 'No key of this name: pass create: true.',
+  'not-a-key': 'Not a P-256 key pair that signs.',
+  storage: 'IndexedDB does not keep keys here: forbidden, full, or not there.',
+  unavailable: 'No WebCrypto: a page needs https, or localhost.',
+}
