@@ -1,4 +1,4 @@
-import { formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
+import { formatDid, type PublishedKeyError, publicKeyToAddress, type Signer } from '@machinefi/core'
 import {
   maxRecordsBytes,
   type Row,
@@ -8,6 +8,7 @@ import {
   type Values,
 } from '@machinefi/telemetry'
 import { createOutbox, type Delivered } from '../outbox/createOutbox.js'
+import { assertNoTestKey } from '../signers/testKeys.js'
 import { isUnusedKey, takeUnusedKey } from '../signers/unusedKeys.js'
 import { createMemoryStore } from '../stores/createMemoryStore.js'
 import type { RefusedBatch, Store } from '../stores/store.js'
@@ -37,6 +38,7 @@ import {
  * a lasting one, whose first run this is then.
  *
  * @throws {InvalidDeviceError} an option out of bounds.
+ * @throws {PublishedKeyError} everyone has the private key, and `network` is of no development chain.
  * @example
  * const device = createDevice({
  *   schema,
@@ -76,6 +78,7 @@ export function createDevice<const schema extends Schema>(
   if (firstSeq !== undefined) assertInteger('nextSeq', firstSeq, 0)
   if (!(maxAgeMs > 0)) throw new InvalidDeviceError('maxAgeMs is not above 0')
   if (!(maxJumpMs > 0)) throw new InvalidDeviceError('maxJumpMs is not above 0')
+  assertNoTestKey(signer.publicKey, network.chainId)
   const address = publicKeyToAddress(signer.publicKey)
 
   let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
@@ -361,8 +364,10 @@ export declare namespace createDevice {
     id: Uint8Array
     windowMs: number
     maxRowsBytes?: number | undefined
+    /** A published test key signs for development chains (1337, 31337) alone. */
+    chainId?: number | undefined
   }
-  type ErrorType = InvalidDeviceError
+  type ErrorType = InvalidDeviceError | PublishedKeyError
 }
 
 export type Device<schema extends Schema = Schema> = {

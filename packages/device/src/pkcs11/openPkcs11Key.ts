@@ -1,5 +1,6 @@
 import { BaseError, equalBytes, type Signer, sha256 } from '@machinefi/core'
 import type { Handle } from 'pkcs11js'
+import { findTestKey } from '../signers/testKeys.js'
 import { KeyMismatchError, TokenRemovedError } from './errors.js'
 import { findKey, type TokenKey } from './findKey.js'
 import { openModule } from './openModule.js'
@@ -99,6 +100,7 @@ export async function openPkcs11Key(options: openPkcs11Key.Options): Promise<Pkc
     await module.close()
     throw error
   }
+  findTestKey(opened.publicKey)
   return {
     algorithm: opened.algorithm,
     publicKey: opened.publicKey,
