@@ -30,40 +30,24 @@ function absorb(state: Int32Array, view: DataView, at: number) {
       schedule[i - 16]! +
       schedule[i - 7]!
   }
-  let a = state[0]!
-  let b = state[1]!
-  let c = state[2]!
-  let d = state[3]!
-  let e = state[4]!
-  let f = state[5]!
-  let g = state[6]!
-  let h = state[7]!
+  // The eight words stay where they are; which is a and which is h moves by one each round.
+  const words = state.slice()
   for (let i = 0; i < 64; i++) {
+    const a = words[-i & 7]!
+    const b = words[(1 - i) & 7]!
+    const c = words[(2 - i) & 7]!
+    const e = words[(4 - i) & 7]!
     const t =
-      (h +
-        (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
-        ((e & f) ^ (~e & g)) +
-        constants[i]! +
-        schedule[i]!) |
-      0
-    const u = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))
-    h = g
-    g = f
-    f = e
-    e = (d + t) | 0
-    d = c
-    c = b
-    b = a
-    a = (t + u) | 0
+      words[(7 - i) & 7]! +
+      (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
+      ((e & words[(5 - i) & 7]!) ^ (~e & words[(6 - i) & 7]!)) +
+      constants[i]! +
+      schedule[i]!
+    words[(3 - i) & 7]! += t
+    words[(7 - i) & 7] =
+      t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))
   }
-  state[0]! += a
-  state[1]! += b
-  state[2]! += c
-  state[3]! += d
-  state[4]! += e
-  state[5]! += f
-  state[6]! += g
-  state[7]! += h
+  for (let i = 0; i < 8; i++) state[i]! += words[i]!
 }
 
 function rotate(word: number, by: number): number {

@@ -1,4 +1,4 @@
-import { formatDid, type PublishedKeyError, publicKeyToAddress, type Signer } from '@machinefi/core'
+import { formatDid, isDevelopmentChain, publicKeyToAddress, type Signer } from '@machinefi/core'
 import {
   maxRecordsBytes,
   type Row,
@@ -8,8 +8,7 @@ import {
   type Values,
 } from '@machinefi/telemetry'
 import { createOutbox, type Delivered } from '../outbox/createOutbox.js'
-import { assertNoTestKey } from '../signers/testKeys.js'
-import { isUnusedKey, takeUnusedKey } from '../signers/unusedKeys.js'
+import { isTestKey, isUnusedKey, takeUnusedKey } from '../signers/knownKeys.js'
 import { createMemoryStore } from '../stores/createMemoryStore.js'
 import type { RefusedBatch, Store } from '../stores/store.js'
 import type { QueuedBatch, Transport } from '../transports/transport.js'
@@ -37,8 +36,8 @@ import {
  * run (see `resumeGap`): also when the node has none yet, unless the store is
  * a lasting one, whose first run this is then.
  *
- * @throws {InvalidDeviceError} an option out of bounds.
- * @throws {PublishedKeyError} everyone has the private key, and `network` is of no development chain.
+ * @throws {InvalidDeviceError} an option out of bounds; or a key that everyone has, on another than
+ * a development chain.
  * @example
  * const device = createDevice({
  *   schema,
@@ -78,7 +77,12 @@ export function createDevice<const schema extends Schema>(
   if (firstSeq !== undefined) assertInteger('nextSeq', firstSeq, 0)
   if (!(maxAgeMs > 0)) throw new InvalidDeviceError('maxAgeMs is not above 0')
   if (!(maxJumpMs > 0)) throw new InvalidDeviceError('maxJumpMs is not above 0')
-  assertNoTestKey(signer.publicKey, network.chainId)
+  if (isTestKey(signer.publicKey)) {
+    if (!isDevelopmentChain(network.chainId))
+      throw new InvalidDeviceError('its private key is published')
+    // biome-ignore lint/suspicious/noConsole: nobody waits for a value, and it must be seen
+    console.warn('machinefi: a private key is published')
+  }
   const address = publicKeyToAddress(signer.publicKey)
 
   let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
@@ -367,7 +371,7 @@ export declare namespace createDevice {
     /** A published test key signs for development chains (1337, 31337) alone. */
     chainId?: number | undefined
   }
-  type ErrorType = InvalidDeviceError | PublishedKeyError
+  type ErrorType = InvalidDeviceError
 }
 
 export type Device<schema extends Schema = Schema> = {

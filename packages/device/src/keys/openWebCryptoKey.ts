@@ -1,10 +1,6 @@
 import type { Signer } from '@machinefi/core'
-import {
-  createWebCryptoSigner,
-  generateKeys,
-  WebCryptoKeyError,
-} from '../signers/createWebCryptoSigner.js'
-import { addUnusedKey } from '../signers/unusedKeys.js'
+import { generateKeys, toSigner, WebCryptoKeyError } from '../signers/createWebCryptoSigner.js'
+import { addUnusedKey } from '../signers/knownKeys.js'
 
 /**
  * Opens a key that the browser keeps for this origin, in IndexedDB: P-256, made here and not
@@ -21,31 +17,16 @@ export async function openWebCryptoKey(
   name: string,
   options: openWebCryptoKey.Options = {},
 ): Promise<Signer> {
+  // Also where there is a key already: no transaction would wait for it to be made.
+  const created = options.create ? await generateKeys() : undefined
   let keys: CryptoKeyPair | undefined
-  let created: CryptoKeyPair | undefined
   try {
-    const database = await openDatabase()
-    try {
-      keys = await use(database, 'readonly', (store) => store.get(name))
-      if (keys === undefined && options.create) {
-        created = await generateKeys()
-        // What another tab stored meanwhile stays: `add` would fail, and `put` replace it.
-        keys = await use(database, 'readwrite', (store) => {
-          const found = store.get(name)
-          found.onsuccess = () => found.result ?? store.add(created, name)
-          return found
-        })
-        keys ??= created
-      }
-    } finally {
-      database.close()
-    }
+    keys = await findOrAdd(name, created)
   } catch (cause) {
-    if (cause instanceof WebCryptoKeyError) throw cause
     throw new WebCryptoKeyError('storage', { cause })
   }
   if (keys === undefined) throw new WebCryptoKeyError('missing')
-  const signer = await createWebCryptoSigner({ keys })
+  const signer = await toSigner(keys)
   if (keys === created) addUnusedKey(signer.publicKey)
   return signer
 }
@@ -58,28 +39,34 @@ export declare namespace openWebCryptoKey {
   type ErrorType = WebCryptoKeyError
 }
 
-const storeName = 'keys'
-
 function openDatabase(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open('machinefi', 1)
-    request.onupgradeneeded = () => request.result.createObjectStore(storeName)
+    request.onupgradeneeded = () => request.result.createObjectStore('keys')
     request.onsuccess = () => resolve(request.result)
     request.onerror = () => reject(request.error)
   })
 }
 
-/** One transaction; resolves with the result of the request when all of it is on disk. */
-function use<value>(
-  database: IDBDatabase,
-  mode: IDBTransactionMode,
-  run: (store: IDBObjectStore) => IDBRequest<value>,
-): Promise<value> {
+/** What is stored under the name, else `created`, which is stored then; resolves when it is on disk. */
+async function findOrAdd(
+  name: string,
+  created: CryptoKeyPair | undefined,
+): Promise<CryptoKeyPair | undefined> {
+  const database = await openDatabase()
   return new Promise((resolve, reject) => {
-    // Strict: a key that registers and then is lost in a crash is a device lost.
-    const transaction = database.transaction(storeName, mode, { durability: 'strict' })
-    const request = run(transaction.objectStore(storeName))
-    transaction.oncomplete = () => resolve(request.result)
+    // Strict: a key that was registered and is lost in a crash is a device lost.
+    const transaction = database.transaction('keys', 'readwrite', { durability: 'strict' })
+    const store = transaction.objectStore('keys')
+    const found = store.get(name)
+    let keys = created
+    found.onsuccess = () => {
+      keys = found.result ?? keys
+      if (keys === created && created !== undefined) store.add(created, name)
+    }
+    transaction.oncomplete = () => resolve(keys)
     transaction.onabort = () => reject(transaction.error)
+    // Closed when the transaction is over.
+    database.close()
   })
 }

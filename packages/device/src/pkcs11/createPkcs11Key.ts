@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Algorithm } from '@machinefi/core'
-import { addUnusedKey } from '../signers/unusedKeys.js'
+import { addUnusedKey } from '../signers/knownKeys.js'
 import { KeyExistsError, KeyMismatchError } from './errors.js'
 import { findObjects, toParams } from './findKey.js'
 import { type Module, openModule } from './openModule.js'

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { softHsmMissing, startSoftHsm } from '../../test/startSoftHsm.js'
 import { testSigner } from '../../test/testSigner.js'
 import { createPkcs11Key, openPkcs11Key } from '../pkcs11.js'
-import { isUnusedKey } from '../signers/unusedKeys.js'
+import { isUnusedKey } from '../signers/knownKeys.js'
 import { openModule } from './openModule.js'
 import { closeSession, openSession } from './openSession.js'
 

@@ -1,6 +1,6 @@
 import { BaseError, equalBytes, type Signer, sha256 } from '@machinefi/core'
 import type { Handle } from 'pkcs11js'
-import { findTestKey } from '../signers/testKeys.js'
+import { findTestKey } from '../signers/knownKeys.js'
 import { KeyMismatchError, TokenRemovedError } from './errors.js'
 import { findKey, type TokenKey } from './findKey.js'
 import { openModule } from './openModule.js'

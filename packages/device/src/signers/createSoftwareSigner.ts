@@ -1,7 +1,6 @@
 import { type Algorithm, BaseError, type Signer } from '@machinefi/core'
 import { generatePrivateKey, openPrivateKey } from '#signer'
-import { findTestKey } from './testKeys.js'
-import { addUnusedKey } from './unusedKeys.js'
+import { addUnusedKey, findTestKey } from './knownKeys.js'
 
 /**
  * A signer whose key is in memory. Node signs with OpenSSL, browsers with

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { testSigner } from '../../test/testSigner.js'
 import { createSoftwareSigner } from '../index.js'
 import { createWebCryptoSigner } from '../webcrypto.js'
-import { isUnusedKey } from './unusedKeys.js'
+import { isUnusedKey } from './knownKeys.js'
 
 const p256 = { name: 'ECDSA', namedCurve: 'P-256' }
 const generate = (algorithm = p256) =>

@@ -1,5 +1,5 @@
 import { BaseError, type Signer, verifySignature } from '@machinefi/core'
-import { addUnusedKey } from './unusedKeys.js'
+import { addUnusedKey } from './knownKeys.js'
 
 /**
  * A signer whose P-256 key WebCrypto holds: the program can use it, but neither read nor export it.
@@ -12,14 +12,16 @@ import { addUnusedKey } from './unusedKeys.js'
 export async function createWebCryptoSigner(
   options: createWebCryptoSigner.Options = {},
 ): Promise<Signer> {
-  const keys = options.keys ?? (await generateKeys())
-  let signer: Signer
-  try {
-    signer = await toSigner(keys)
-  } catch (cause) {
-    throw new WebCryptoKeyError('not-a-key', { cause })
+  const signer = await toSigner(options.keys ?? (await generateKeys()))
+  if (options.keys === undefined) {
+    addUnusedKey(signer.publicKey)
+    return signer
   }
-  if (options.keys === undefined) addUnusedKey(signer.publicKey)
+  // A pair put together wrongly is found here rather than by a node.
+  const message = new Uint8Array(1)
+  const signature = await signer.sign(message).catch(() => message)
+  if (!(await verifySignature({ ...signer, message, signature })))
+    throw new WebCryptoKeyError('not-a-key')
   return signer
 }
 
@@ -38,26 +40,24 @@ export async function generateKeys(): Promise<CryptoKeyPair> {
   return crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
 }
 
-async function toSigner({ privateKey, publicKey }: CryptoKeyPair): Promise<Signer> {
-  const { subtle } = crypto
-  const signer: Signer = {
-    algorithm: 'ES256',
-    publicKey: new Uint8Array(await subtle.exportKey('raw', publicKey)).slice(1),
-    sign: async (message) =>
-      new Uint8Array(
-        await subtle.sign(
-          { name: 'ECDSA', hash: 'SHA-256' },
-          privateKey,
-          message as Uint8Array<ArrayBuffer>,
+/** @throws {WebCryptoKeyError} `not-a-key` */
+export async function toSigner({ privateKey, publicKey }: CryptoKeyPair): Promise<Signer> {
+  try {
+    return {
+      algorithm: 'ES256',
+      publicKey: new Uint8Array(await crypto.subtle.exportKey('raw', publicKey)).slice(1),
+      sign: async (message) =>
+        new Uint8Array(
+          await crypto.subtle.sign(
+            { name: 'ECDSA', hash: 'SHA-256' },
+            privateKey,
+            message as Uint8Array<ArrayBuffer>,
+          ),
         ),
-      ),
+    }
+  } catch (cause) {
+    throw new WebCryptoKeyError('not-a-key', { cause })
   }
-  // Of another curve, or not of one another: found here rather than by a node.
-  const message = new Uint8Array(1)
-  const signature = await signer.sign(message)
-  if (!(await verifySignature({ ...signer, message, signature })))
-    throw new TypeError('Not a pair.')
-  return signer
 }
 
 export class WebCryptoKeyError extends BaseError {
@@ -74,8 +74,8 @@ export declare namespace WebCryptoKeyError {
 }
 
 const messages: { readonly [reason in WebCryptoKeyError.Reason]: string } = {
-  missing: 'No key of this name: pass create: true.',
+  missing: 'No key of this name.',
   'not-a-key': 'Not a P-256 key pair that signs.',
-  storage: 'IndexedDB does not keep keys here: forbidden, full, or not there.',
-  unavailable: 'No WebCrypto: a page needs https, or localhost.',
+  storage: 'IndexedDB keeps no key here.',
+  unavailable: 'No WebCrypto: a page needs https or localhost.',
 }
