@@ -20,15 +20,16 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 function absorb(state: Int32Array, view: DataView, at: number) {
-  for (let i = 0; i < 16; i++) schedule[i] = view.getInt32(at + 4 * i)
-  for (let i = 16; i < 64; i++) {
+  for (let i = 0; i < 64; i++) {
     const x = schedule[i - 15]!
     const y = schedule[i - 2]!
     schedule[i] =
-      (rotate(x, 7) ^ rotate(x, 18) ^ (x >>> 3)) +
-      (rotate(y, 17) ^ rotate(y, 19) ^ (y >>> 10)) +
-      schedule[i - 16]! +
-      schedule[i - 7]!
+      i < 16
+        ? view.getInt32(at + 4 * i)
+        : (rotate(x, 7) ^ rotate(x, 18) ^ (x >>> 3)) +
+          (rotate(y, 17) ^ rotate(y, 19) ^ (y >>> 10)) +
+          schedule[i - 16]! +
+          schedule[i - 7]!
   }
   // The eight words stay where they are; which is a and which is h moves by one each round.
   const words = state.slice()

@@ -77,13 +77,14 @@ export function createDevice<const schema extends Schema>(
   if (firstSeq !== undefined) assertInteger('nextSeq', firstSeq, 0)
   if (!(maxAgeMs > 0)) throw new InvalidDeviceError('maxAgeMs is not above 0')
   if (!(maxJumpMs > 0)) throw new InvalidDeviceError('maxJumpMs is not above 0')
-  if (isTestKey(signer.publicKey)) {
-    if (!isDevelopmentChain(network.chainId))
-      throw new InvalidDeviceError('its private key is published')
-    // biome-ignore lint/suspicious/noConsole: nobody waits for a value, and it must be seen
-    console.warn('machinefi: a private key is published')
-  }
   const address = publicKeyToAddress(signer.publicKey)
+  const did = formatDid(address)
+  if (isTestKey(signer.publicKey)) {
+    const problem = 'its private key is published'
+    if (!isDevelopmentChain(network.chainId)) throw new InvalidDeviceError(problem)
+    // biome-ignore lint/suspicious/noConsole: nobody waits for a value, and it must be seen
+    console.warn(`${did}: ${problem}`)
+  }
 
   let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
   let stateError: Error | undefined
@@ -266,7 +267,7 @@ export function createDevice<const schema extends Schema>(
 
   return {
     address,
-    did: formatDid(address),
+    did,
     record(values, { time } = {}) {
       const now = clock()
       if (state === 'opening') return opening!.then(() => record(values, time, now))

@@ -23,7 +23,7 @@ export async function openWebCryptoKey(
   try {
     keys = await findOrAdd(name, created)
   } catch (cause) {
-    throw new WebCryptoKeyError('storage', { cause })
+    throw new WebCryptoKeyError('storage', cause)
   }
   if (keys === undefined) throw new WebCryptoKeyError('missing')
   const signer = await toSigner(keys)
@@ -61,8 +61,8 @@ async function findOrAdd(
     const found = store.get(name)
     let keys = created
     found.onsuccess = () => {
-      keys = found.result ?? keys
-      if (keys === created && created !== undefined) store.add(created, name)
+      if (found.result !== undefined) keys = found.result
+      else if (created !== undefined) store.add(created, name)
     }
     transaction.oncomplete = () => resolve(keys)
     transaction.onabort = () => reject(transaction.error)

@@ -56,15 +56,15 @@ export async function toSigner({ privateKey, publicKey }: CryptoKeyPair): Promis
         ),
     }
   } catch (cause) {
-    throw new WebCryptoKeyError('not-a-key', { cause })
+    throw new WebCryptoKeyError('not-a-key', cause)
   }
 }
 
 export class WebCryptoKeyError extends BaseError {
   override readonly name = 'WebCryptoKeyError'
   readonly reason: WebCryptoKeyError.Reason
-  constructor(reason: WebCryptoKeyError.Reason, options: { cause?: unknown } = {}) {
-    super(messages[reason], { kind: 'input', ...options })
+  constructor(reason: WebCryptoKeyError.Reason, cause?: unknown) {
+    super(messages[reason], { kind: 'input', cause })
     this.reason = reason
   }
 }

@@ -61,7 +61,7 @@ function parseNetwork(json: { readonly [name: string]: unknown }): NodeNetwork {
   const { chainId, id, logKey, operator, schema, windowMs, maxRowsBytes = 4096 } = json
   assertSchema(schema)
   const network = {
-    chainId: chainId === undefined ? undefined : toCount(chainId),
+    chainId: typeof chainId === 'number' ? chainId : undefined,
     id: fromHex(id as string),
     logKey: fromHex(logKey as string),
     operator: parseAddress(operator as string),
