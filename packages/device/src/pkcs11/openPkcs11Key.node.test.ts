@@ -1,6 +1,11 @@
-import { renameSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { type Algorithm, verifySignature } from '@machinefi/core'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { softHsmMissing, startSoftHsm } from '../../test/startSoftHsm.js'
 import { testSigner } from '../../test/testSigner.js'
@@ -8,6 +13,33 @@ import { createPkcs11Key, openPkcs11Key } from '../pkcs11.js'
 import { isUnusedKey } from '../signers/knownKeys.js'
 import { openModule } from './openModule.js'
 import { closeSession, openSession } from './openSession.js'
+
+test('error: pkcs11js is not installed', async () => {
+  // Where there is no node_modules.
+  const folder = mkdtempSync(join(tmpdir(), 'machinefi-'))
+  const outfile = join(folder, 'main.mjs')
+  await build({
+    bundle: true,
+    conditions: ['@machinefi/source', 'node'],
+    external: ['pkcs11js'],
+    format: 'esm',
+    outfile,
+    platform: 'node',
+    stdin: {
+      contents: `import { openPkcs11Key } from '../pkcs11.ts'
+        openPkcs11Key({ key: 'walker', module: '/absent.so', pin: '24680', token: 'station' })
+          .catch(({ kind, message, name }) => console.log(JSON.stringify({ kind, message, name })))`,
+      resolveDir: fileURLToPath(new URL('.', import.meta.url)),
+    },
+  })
+  const output = execFileSync(process.execPath, [outfile], { cwd: folder, encoding: 'utf8' })
+  expect(JSON.parse(output)).toEqual({
+    kind: 'input',
+    message: expect.stringContaining('npm install pkcs11js'),
+    name: 'Pkcs11MissingError',
+  })
+  rmSync(folder, { recursive: true })
+})
 
 const title = softHsmMissing === undefined ? 'SoftHSM' : `SoftHSM: ${softHsmMissing}`
 
