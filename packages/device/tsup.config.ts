@@ -1,6 +1,8 @@
 import { defineUniversalPackage } from '../../tsup.config'
 
 export default defineUniversalPackage({
-  everywhere: ['src/index.ts'],
-  node: ['src/node.ts', 'src/serial.ts'],
+  // The software signer in a file of its own: bundlers that split would load its curves with any
+  // other part of the index.
+  everywhere: ['src/index.ts', 'src/webcrypto.ts', 'src/signers/createSoftwareSigner.ts'],
+  node: ['src/node.ts', 'src/pkcs11.ts', 'src/serial.ts', 'src/tpm.ts'],
 })

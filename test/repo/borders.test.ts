@@ -11,7 +11,7 @@ const borders: Record<string, { own: string[]; others?: string[] }> = {
   '@machinefi/proof': { own: ['core', 'telemetry'], others: [] },
   '@machinefi/device': {
     own: ['core', 'telemetry', 'proof'],
-    others: ['@noble/curves', 'serialport'],
+    others: ['@noble/curves', 'pkcs11js', 'serialport'],
   },
   '@machinefi/contracts': { own: ['core'], others: ['viem'] },
   '@machinefi/stream': { own: ['core', 'telemetry', 'proof', 'device', 'contracts'] },
@@ -27,6 +27,7 @@ const universal = [
   '@machinefi/telemetry/pebble',
   '@machinefi/proof',
   '@machinefi/device',
+  '@machinefi/device/webcrypto',
   '@machinefi/contracts',
   '@machinefi/contracts/abis',
   '@machinefi/contracts/bytecode',

@@ -119,11 +119,32 @@ function define(context: Context): Command {
 
   const device = program.command('device').description('keys and registration')
   add(device, 'create <file>')
-    .description('make a key and keep it in a file only you can read')
+    .description(
+      'make a key: in a file only you can read, or in a token, with a file that says where',
+    )
     .addOption(
       new Option('--algorithm <name>', 'curve').choices(['ES256', 'ES256K']).default('ES256'),
     )
-    .addHelpText('after', examples('device create walker.key'))
+    .addOption(
+      new Option('--signer <kind>', 'what keeps the key')
+        .choices(['software', 'pkcs11', 'tpm'])
+        .default('software'),
+    )
+    .option('--token <label>', 'token that gets the key (a TPM’s is made if absent: machinefi)')
+    .option('--label <label>', 'of the key in the token; the name of the file by default')
+    .option('--module <path>', 'PKCS#11 module: a shared library of the token’s maker')
+    .option(
+      '--pin-file <file>',
+      'PIN of the token (mode 0600, - reads stdin), noted in the file; else MACHINEFI_PIN',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'device create walker.key',
+        'device create walker.json --signer tpm --pin-file walker.pin',
+        'device create walker.json --signer pkcs11 --module /usr/lib/softhsm/libsofthsm2.so --token station',
+      ),
+    )
     .action(async (file, options) =>
       (await import('./commands/device/create.js')).createDeviceKey(file, options, context),
     )

@@ -1,4 +1,6 @@
+export { type KeyReference, readKeyReference, writeKeyReference } from './keys/keyReference.js'
 export { createKeyFile, KeyFileError, openKeyFile } from './keys/openKeyFile.js'
+export { type OpenedSigner, openSigner, readPinFile } from './keys/openSigner.js'
 export {
   StoreDamagedError,
   StoreFailedError,

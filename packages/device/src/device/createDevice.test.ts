@@ -811,3 +811,18 @@ describe('seq', () => {
     await device.close()
   })
 })
+
+test('error: a published test key, but on a development chain', async () => {
+  const signer = createSoftwareSigner({
+    privateKey: Uint8Array.from({ length: 32 }, (_, i) => +(i === 31)),
+  })
+  for (const chainId of [undefined, 1, 4689])
+    expect(() => setup({ signer, network: { ...network, chainId } })).toThrow(
+      expect.objectContaining({ kind: 'input', name: 'InvalidDeviceError' }),
+    )
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  const { device } = setup({ signer, network: { ...network, chainId: 31_337 } })
+  expect(warn.mock.calls).toEqual([[expect.stringContaining('published')]])
+  warn.mockRestore()
+  await device.close()
+})

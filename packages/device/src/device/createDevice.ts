@@ -1,4 +1,4 @@
-import { formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
+import { formatDid, isDevelopmentChain, publicKeyToAddress, type Signer } from '@machinefi/core'
 import {
   maxRecordsBytes,
   type Row,
@@ -8,7 +8,7 @@ import {
   type Values,
 } from '@machinefi/telemetry'
 import { createOutbox, type Delivered } from '../outbox/createOutbox.js'
-import { isUnusedKey, takeUnusedKey } from '../signers/unusedKeys.js'
+import { isTestKey, isUnusedKey, takeUnusedKey } from '../signers/knownKeys.js'
 import { createMemoryStore } from '../stores/createMemoryStore.js'
 import type { RefusedBatch, Store } from '../stores/store.js'
 import type { QueuedBatch, Transport } from '../transports/transport.js'
@@ -36,7 +36,8 @@ import {
  * run (see `resumeGap`): also when the node has none yet, unless the store is
  * a lasting one, whose first run this is then.
  *
- * @throws {InvalidDeviceError} an option out of bounds.
+ * @throws {InvalidDeviceError} an option out of bounds; or a key that everyone has, on another than
+ * a development chain.
  * @example
  * const device = createDevice({
  *   schema,
@@ -77,6 +78,13 @@ export function createDevice<const schema extends Schema>(
   if (!(maxAgeMs > 0)) throw new InvalidDeviceError('maxAgeMs is not above 0')
   if (!(maxJumpMs > 0)) throw new InvalidDeviceError('maxJumpMs is not above 0')
   const address = publicKeyToAddress(signer.publicKey)
+  const did = formatDid(address)
+  if (isTestKey(signer.publicKey)) {
+    const problem = 'its private key is published'
+    if (!isDevelopmentChain(network.chainId)) throw new InvalidDeviceError(problem)
+    // biome-ignore lint/suspicious/noConsole: nobody waits for a value, and it must be seen
+    console.warn(`${did}: ${problem}`)
+  }
 
   let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
   let stateError: Error | undefined
@@ -259,7 +267,7 @@ export function createDevice<const schema extends Schema>(
 
   return {
     address,
-    did: formatDid(address),
+    did,
     record(values, { time } = {}) {
       const now = clock()
       if (state === 'opening') return opening!.then(() => record(values, time, now))
@@ -361,6 +369,8 @@ export declare namespace createDevice {
     id: Uint8Array
     windowMs: number
     maxRowsBytes?: number | undefined
+    /** A published test key signs for development chains (1337, 31337) alone. */
+    chainId?: number | undefined
   }
   type ErrorType = InvalidDeviceError
 }
