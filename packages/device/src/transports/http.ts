@@ -1,10 +1,10 @@
-import { concatBytes, toHex } from '@machinefi/core'
+import { toHex } from '@machinefi/core'
 import { createCheckpointCache } from '@machinefi/proof'
-import { readAnswers } from './answers.js'
 import { parseNextSeq } from './parseNextSeq.js'
+import { postBatches } from './postBatches.js'
 import { readNodeNetwork } from './readNodeNetwork.js'
-import { type Answer, isRetryable, request, toError } from './request.js'
-import { isFinal, type LogKey, toDelivery } from './toDelivery.js'
+import { request } from './request.js'
+import { type LogKey, toDelivery } from './toDelivery.js'
 import type { QueuedBatch, Transport } from './transport.js'
 
 /**
@@ -79,7 +79,10 @@ export function http(url: string, options: http.Options = {}): Transport {
     try {
       const key = await logKeyOf(network, networkHex, controller.signal)
       const batches = taken.flatMap((job) => job.batches)
-      const answers = await post(networkHex, batches, controller.signal)
+      const { signal } = controller
+      const answers = await postBatches(batches, (body, rest) =>
+        request(`${base}/networks/${networkHex}/batches`, { ...call, ...rest, body, signal }),
+      )
       let at = 0
       for (const job of taken) {
         const deliveries: Transport.Delivery[] = []
@@ -105,36 +108,6 @@ export function http(url: string, options: http.Options = {}): Transport {
       known.catch(() => keys.delete(networkHex))
     }
     return known
-  }
-
-  /** One answer for each batch, in order. */
-  async function post(
-    networkHex: string,
-    batches: readonly QueuedBatch[],
-    signal: AbortSignal,
-  ): Promise<readonly Answer[]> {
-    const single = batches.length === 1
-    const response = await request(`${base}/networks/${networkHex}/batches`, {
-      ...call,
-      signal,
-      body: concatBytes(...batches.map(({ bytes }) => bytes)),
-      contentType: single ? 'application/cose' : 'application/cbor-seq',
-      maxResponseBytes: 8192 * (batches.length + 1),
-    })
-    if ('bytes' in response)
-      return single ? [response] : readAnswers(response.bytes, batches.length)
-    const { status } = response.problem
-    if (isRetryable(status)) throw toError(response)
-    if (single) return [response]
-    // A whole body refused: too large for this node, or spoilt by one batch. Halves will tell.
-    if (isFinal(response.problem)) {
-      const middle = batches.length >> 1
-      return [
-        ...(await post(networkHex, batches.slice(0, middle), signal)),
-        ...(await post(networkHex, batches.slice(middle), signal)),
-      ]
-    }
-    return batches.map(() => response)
   }
 
   return {

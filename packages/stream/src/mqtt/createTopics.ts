@@ -58,16 +58,16 @@ export function createTopics(options: createTopics.Options): Topics {
     if (!members.get(address)) await open.refreshSoon()
     const member = members.get(address)
     const answer = member
-      ? { nextSeq: store.nextSeq(member.number) }
-      : problemDocument(
-          toProblem('not-found', 'The device is not a member of this network.'),
+      ? encodeBytes(Buffer.from(JSON.stringify({ nextSeq: store.nextSeq(member.number) })))
+      : encode(
+          problemDocument(toProblem('not-found', 'The device is not a member of this network.')),
         )
     return {
       ok: true,
       messages: [
         {
           topic: receiptsTopic(open, address),
-          payload: encodeAnswer(digestOf(payload), encode(answer)),
+          payload: encodeAnswer(digestOf(payload), answer),
         },
       ],
     }
@@ -146,7 +146,7 @@ function toMessages(
     const outcome = outcomes[i]!
     const answer = encodeAnswer(
       digestOf(item.bytes),
-      outcome.ok ? encode(outcome.receipt) : encode(problemDocument(outcome.problem)),
+      outcome.ok ? encodeBytes(outcome.receipt) : encode(problemDocument(outcome.problem)),
     )
     const topic = receiptsTopic(open, item.device)
     const answers = byTopic.get(topic)
@@ -163,6 +163,11 @@ function receiptsTopic({ network }: OpenNetwork, device: Uint8Array): string {
 /** [digest, answer] */
 function encodeAnswer(digest: Uint8Array, answer: Uint8Array): Uint8Array {
   return Buffer.concat([answerHead, digest, answer])
+}
+
+/** As a plain byte string: cbor-x tags every array of bytes that is no Buffer. */
+function encodeBytes({ buffer, byteLength, byteOffset }: Uint8Array): Uint8Array {
+  return encode(Buffer.from(buffer, byteOffset, byteLength))
 }
 
 function digestOf(bytes: Uint8Array): Uint8Array {
