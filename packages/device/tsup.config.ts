@@ -1,3 +1,6 @@
 import { defineUniversalPackage } from '../../tsup.config'
 
-export default defineUniversalPackage({ everywhere: ['src/index.ts'], node: ['src/node.ts', 'src/mqtt.ts', 'src/coap.ts'] })
+export default defineUniversalPackage({
+  everywhere: ['src/index.ts'],
+  node: ['src/node.ts', 'src/mqtt.ts', 'src/coap.ts'],
+})

@@ -1,5 +1,10 @@
 import { toHex } from '@machinefi/core'
-import { createDevice, createSoftwareSigner, type QueuedBatch, type Transport } from '@machinefi/device'
+import {
+  createDevice,
+  createSoftwareSigner,
+  type QueuedBatch,
+  type Transport,
+} from '@machinefi/device'
 import { batchId, type SignedBatch } from '@machinefi/telemetry'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { walker } from '../../packages/stream/test/createFakeChain.js'
@@ -60,7 +65,12 @@ export function testTransport(name: string, open: () => Promise<Stand>) {
       Promise.all(
         seqs.map(async (seq) =>
           queue(
-            await t.sign({ device, seq, start: t.now - dayMs + seq * 10 * minuteMs, ...(steps && { steps }) }),
+            await t.sign({
+              device,
+              seq,
+              start: t.now - dayMs + seq * 10 * minuteMs,
+              ...(steps && { steps }),
+            }),
           ),
         ),
       )
@@ -82,7 +92,11 @@ export function testTransport(name: string, open: () => Promise<Stand>) {
       const [delivery] = await transport.send([batch!], context())
       expect(delivery).toMatchObject({ status: 'delivered' })
       const [outcome] = await t.ingest(batch!)
-      expect(outcome).toMatchObject({ ok: true, duplicate: true, index: (delivery as { index: number }).index })
+      expect(outcome).toMatchObject({
+        ok: true,
+        duplicate: true,
+        index: (delivery as { index: number }).index,
+      })
     })
 
     test('behavior: many batches, each with its own receipt', async () => {

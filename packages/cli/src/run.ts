@@ -218,9 +218,15 @@ function define(context: Context): Command {
         .choices(['3.1.1', '5'])
         .default('5'),
     )
-    .option('--tls-cert <file>', 'certificate for HTTP, MQTT and brokers, PEM; read again on change')
+    .option(
+      '--tls-cert <file>',
+      'certificate for HTTP, MQTT and brokers, PEM; read again on change',
+    )
     .option('--tls-key <file>', 'its key, PEM')
-    .option('--tls-client-ca <file>', 'let only clients in that have a certificate of this authority')
+    .option(
+      '--tls-client-ca <file>',
+      'let only clients in that have a certificate of this authority',
+    )
     .addOption(rpcOption())
     .addOption(accountOption())
     .addHelpText(

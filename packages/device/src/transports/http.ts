@@ -87,7 +87,9 @@ export function http(url: string, options: http.Options = {}): Transport {
       for (const job of taken) {
         const deliveries: Transport.Delivery[] = []
         for (const batch of job.batches)
-          deliveries.push(await toDelivery(answers[at++]!, batch, { ...job, ...key, cache, maxSkewMs }))
+          deliveries.push(
+            await toDelivery(answers[at++]!, batch, { ...job, ...key, cache, maxSkewMs }),
+          )
         job.resolve(deliveries)
       }
     } catch (error) {

@@ -116,7 +116,9 @@ export function mqtt(url: string, options: mqtt.Options): mqtt.Transport {
         mqtt.subscribe(`machinefi/${network}/receipts/${device}`, { qos: 1 }, (error, granted) => {
           if (error) return onError(error)
           if (granted?.some(({ qos }) => Number(qos) >= 128))
-            return reject(new TransportError('The broker does not let the device read its receipts.'))
+            return reject(
+              new TransportError('The broker does not let the device read its receipts.'),
+            )
           if (!waiting.has(digests[0]!)) return
           mqtt.publish(topic, payload as Buffer, { qos: 1 }, (error) => {
             if (error && error.message !== removedMessage) onError(error)

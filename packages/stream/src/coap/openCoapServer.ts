@@ -2,7 +2,13 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { generate, type Packet, type ParsedPacket, parse } from 'coap-packet'
-import { matchPath, ProblemError, problemReply, type Reply, type Route } from '../http/openServer.js'
+import {
+  matchPath,
+  ProblemError,
+  problemReply,
+  type Reply,
+  type Route,
+} from '../http/openServer.js'
 import { toProblem } from '../problems.js'
 import { createBoundedMap } from './createBoundedMap.js'
 import { type CoapRequest, decodeRequest, encodeBlock, encodeInteger } from './options.js'
@@ -118,7 +124,8 @@ export function openCoapServer(options: openCoapServer.Options): CoapServer {
       if (download === undefined) return { body: empty, code: '4.08', options: [] }
       return cut(download, block2.number, size)
     }
-    if (block1 === undefined) return deliver(key, size, await handle(request, packet, packet.payload))
+    if (block1 === undefined)
+      return deliver(key, size, await handle(request, packet, packet.payload))
     const upload = uploads.get(key) ?? { length: 0, parts: [] }
     const offset = block1.number * block1.size
     if (block1.number === 0) upload.parts.length = upload.length = 0
@@ -202,7 +209,9 @@ export function openCoapServer(options: openCoapServer.Options): CoapServer {
           socket = opened
           const { address, port } = opened.address()
           const any = address === '0.0.0.0' || address === '::'
-          resolve(`coap://${any ? '127.0.0.1' : isIPv6(address) ? `[${address}]` : address}:${port}`)
+          resolve(
+            `coap://${any ? '127.0.0.1' : isIPv6(address) ? `[${address}]` : address}:${port}`,
+          )
         })
       }),
     async close(graceMs) {

@@ -9,7 +9,7 @@ import type { Pipeline } from '../ingest/createPipeline.js'
 import { takeIn } from '../ingest/takeIn.js'
 import type { Member } from '../network/createMemberTable.js'
 import type { OpenNetwork } from '../network/openNetwork.js'
-import { type ProblemReason, toProblem } from '../problems.js'
+import type { ProblemReason } from '../problems.js'
 import type { Store } from '../store/openStore.js'
 import { createOpenApi } from './createOpenApi.js'
 import {

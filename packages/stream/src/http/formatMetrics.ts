@@ -99,12 +99,10 @@ export function formatMetrics(options: formatMetrics.Options): string {
     'Open connections; to a broker 1 or 0.',
     stat('connections'),
   )
-  metric(
-    'transport_messages_total',
-    'counter',
-    'Messages and requests received.',
-    [...stat('messages'), ...stat('requests')],
-  )
+  metric('transport_messages_total', 'counter', 'Messages and requests received.', [
+    ...stat('messages'),
+    ...stat('requests'),
+  ])
   metric(
     'transport_pending',
     'gauge',

@@ -240,7 +240,9 @@ export function openServer(options: openServer.Options): HttpServer {
           server.on('error', onError)
           const { address, family, port } = server.address() as AddressInfo
           const name = family === 'IPv6' ? `[${address}]` : address
-          resolve(`${tls ? 'https' : 'http'}://${name === '0.0.0.0' || name === '[::]' ? '127.0.0.1' : name}:${port}`)
+          resolve(
+            `${tls ? 'https' : 'http'}://${name === '0.0.0.0' || name === '[::]' ? '127.0.0.1' : name}:${port}`,
+          )
         })
       }),
     async close(graceMs) {

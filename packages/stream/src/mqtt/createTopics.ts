@@ -122,9 +122,7 @@ export type Topics = {
 }
 
 /** `ok`: to be acknowledged; else nothing of it was taken in, and it must come again. */
-export type Received =
-  | { ok: true; messages: readonly Message[] }
-  | { ok: false; problem: Problem }
+export type Received = { ok: true; messages: readonly Message[] } | { ok: false; problem: Problem }
 
 export type Message = { topic: string; payload: Uint8Array }
 

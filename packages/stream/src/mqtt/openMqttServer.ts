@@ -1,7 +1,13 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer as createTlsServer } from 'node:tls'
-import { type IConnackPacket, type IConnectPacket, generate, type Packet, parser } from 'mqtt-packet'
+import {
+  generate,
+  type IConnackPacket,
+  type IConnectPacket,
+  type Packet,
+  parser,
+} from 'mqtt-packet'
 import type { Tls } from '../tls/openTls.js'
 import type { Message, Received, Topics } from './createTopics.js'
 
@@ -119,10 +125,16 @@ export function openMqttServer(options: openMqttServer.Options): MqttServer {
       })
     }
 
-    async function onPublish({ messageId, payload, qos, topic }: Extract<Packet, { cmd: 'publish' }>) {
+    async function onPublish({
+      messageId,
+      payload,
+      qos,
+      topic,
+    }: Extract<Packet, { cmd: 'publish' }>) {
       const receive = topics.find(topic)
       const acknowledge = (reasonCode: number) => {
-        if (qos > 0) write({ cmd: qos === 1 ? 'puback' : 'pubrec', messageId: messageId!, reasonCode })
+        if (qos > 0)
+          write({ cmd: qos === 1 ? 'puback' : 'pubrec', messageId: messageId!, reasonCode })
       }
       if (!receive) {
         // 3.1.1 can say no only by hanging up; an acknowledgement would be a lie.

@@ -125,8 +125,7 @@ export const coapWarning =
 
 function toListenOptions(options: Options, { cwd, env }: Context): ListenOptions {
   const toPort = (name: string, text: string) => parseInteger(name, text, { most: 65_535 })
-  const toPath = (file: string | undefined) =>
-    file === undefined ? undefined : resolve(cwd, file)
+  const toPath = (file: string | undefined) => (file === undefined ? undefined : resolve(cwd, file))
   const certFile = toPath(options.tlsCert)
   const keyFile = toPath(options.tlsKey)
   const clientCaFile = toPath(options.tlsClientCa)
