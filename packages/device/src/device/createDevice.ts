@@ -10,7 +10,7 @@ import {
 import { createOutbox, type Delivered } from '../outbox/createOutbox.js'
 import { isUnusedKey, takeUnusedKey } from '../signers/unusedKeys.js'
 import { createMemoryStore } from '../stores/createMemoryStore.js'
-import type { RefusedBatch, Store } from '../stores/store.js'
+import type { DroppedBatch, RefusedBatch, Store } from '../stores/store.js'
 import type { QueuedBatch, Transport } from '../transports/transport.js'
 import {
   ClockError,
@@ -51,7 +51,7 @@ import {
 export function createDevice<const schema extends Schema>(
   options: createDevice.Options<schema>,
 ): Device<schema> {
-  const { schema, signer, network, transport } = options
+  const { schema, signer, network } = options
   const {
     store = createMemoryStore(),
     clock = Date.now,
@@ -61,12 +61,14 @@ export function createDevice<const schema extends Schema>(
     maxAheadMs = 300_000,
     maxJumpMs = 366 * 86_400_000,
     nextSeq: firstSeq,
-    resumeGap = transport.maxBatches,
+    resumeGap = options.transport.maxBatches,
     retry: { minMs = 1000, maxMs = 60_000 } = {},
     onDelivered,
+    onDropped,
     onError,
     onRefused,
   } = options
+  let { transport } = options
   const { tickMs } = schema
   const { windowMs } = network
   if (network.id.length !== 32) throw new InvalidDeviceError('a network id has 32 bytes')
@@ -81,6 +83,8 @@ export function createDevice<const schema extends Schema>(
   let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
   let stateError: Error | undefined
   let lastTime = Number.NEGATIVE_INFINITY
+  /** Of the last reading that a store with promises has for sure. */
+  let storedTime = lastTime
   let recorded = 0
   let group: Group | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -96,7 +100,7 @@ export function createDevice<const schema extends Schema>(
     schema,
     signer,
     store,
-    transport,
+    getTransport: () => transport,
     onDelivered,
     onError,
     onRefused,
@@ -111,7 +115,7 @@ export function createDevice<const schema extends Schema>(
       fields: schema.fields.length,
     }
     try {
-      const contents = store.open(identity)
+      const contents = store.open(identity, { onDropped: tellDropped })
       if (!(contents instanceof Promise)) return start(contents)
       return contents.then(start).catch(refuseToStart)
     } catch (error) {
@@ -126,7 +130,7 @@ export function createDevice<const schema extends Schema>(
     else if (transport.readNextSeq === undefined && !isUnusedKey(signer.publicKey, network.id))
       return refuseToStart(new SequenceUnknownError())
     outbox.open({ ...contents, nextSeq })
-    lastTime = contents.lastTime ?? lastTime
+    lastTime = storedTime = contents.lastTime ?? lastTime
     state = 'ready'
     for (const row of contents.rows) accept(row, clock())
   }
@@ -135,6 +139,11 @@ export function createDevice<const schema extends Schema>(
     if (state !== 'opening') return
     state = 'failed'
     stateError = error as Error
+  }
+
+  function tellDropped(batches: readonly DroppedBatch[]) {
+    outbox.drop(batches)
+    if (onDropped !== undefined) queueMicrotask(() => onDropped(batches))
   }
 
   async function readNextSeq(signal: AbortSignal): Promise<number> {
@@ -162,10 +171,18 @@ export function createDevice<const schema extends Schema>(
         recorded++
         return done
       }
-      const accepted = appended.then(() => {
-        accept(row, now)
-        recorded++
-      })
+      const accepted = appended.then(
+        () => {
+          storedTime = row.time
+          accept(row, now)
+          recorded++
+        },
+        (error) => {
+          // Not taken: its tick is free, unless a later reading is on its way.
+          if (lastTime === row.time) lastTime = storedTime
+          throw error
+        },
+      )
       appending = accepted.catch(() => {})
       return accepted
     } catch (error) {
@@ -291,6 +308,17 @@ export function createDevice<const schema extends Schema>(
       await store.remove(batches.map(({ seq }) => seq))
       return batches
     },
+    async redeliver(options = {}) {
+      await assertReady()
+      transport = options.transport ?? transport
+      return outbox.redeliver(options.since ?? Number.NEGATIVE_INFINITY)
+    },
+    async discardDelivered({ before = Number.POSITIVE_INFINITY } = {}) {
+      await assertReady()
+      const seqs = store.kept().flatMap(({ end, seq }) => (end < before ? seq : []))
+      await store.remove(seqs)
+      return seqs.length
+    },
     async discardFuture() {
       await assertReady()
       await appending
@@ -301,7 +329,7 @@ export function createDevice<const schema extends Schema>(
       const batches = await outbox.discard(now + maxAheadMs)
       const tick = Math.floor(now / tickMs) * tickMs
       await store.rewind(tick)
-      lastTime = tick
+      lastTime = storedTime = tick
       return batches
     },
     stats: () => ({ ...outbox.status(), recorded, stored: store.size() }),
@@ -351,6 +379,8 @@ export declare namespace createDevice {
     retry?: { minMs?: number | undefined; maxMs?: number | undefined } | undefined
     /** A receipt was verified. */
     onDelivered?: ((delivered: Delivered) => void) | undefined
+    /** The store was full, and made room (see its `whenFull`): these seqs are a gap. */
+    onDropped?: ((batches: readonly DroppedBatch[]) => void) | undefined
     /** Signing or sending failed, and will be tried again. */
     onError?: ((error: Error) => void) | undefined
     /** The node will never take this batch; it is kept aside, see `refused`. */
@@ -392,6 +422,17 @@ export type Device<schema extends Schema = Schema> = {
   /** Gives the refused batches up, and returns them. */
   discardRefused(): Promise<readonly RefusedBatch[]>
   /**
+   * Sends what was delivered and is still kept once more, for a node that takes over from another;
+   * with `transport`, that and all that follows goes there. Resolves to the number of batches when
+   * they are queued; `flush` waits for their receipts. A node that has them gives the receipt again.
+   */
+  redeliver(options?: Device.RedeliverOptions): Promise<number>
+  /**
+   * Gives up delivered batches that are kept: their windows are final. Resolves to their number.
+   * Without it the bounds of the store do that.
+   */
+  discardDelivered(options?: Device.DiscardOptions): Promise<number>
+  /**
    * Gives up the batches that end later than the clock says, by more than `maxAheadMs`, and returns
    * them; readings are taken again from now on. For when a clock was ahead and its readings make
    * all later ones `backwards`: call it only when the clock is known to be right now. Waits until
@@ -412,12 +453,22 @@ export declare namespace Device {
     /** Reject with FlushTimeoutError after this long. @default wait for as long as it takes */
     timeoutMs?: number | undefined
   }
+  type RedeliverOptions = {
+    /** Only batches that end at this time or later, ms. @default all that are kept */
+    since?: number | undefined
+    /** The other node. @default the one the device has */
+    transport?: Transport | undefined
+  }
+  type DiscardOptions = {
+    /** Only batches that end before this time, ms. @default all that are kept */
+    before?: number | undefined
+  }
   type Stats = {
     /** Readings taken by this process. */
     recorded: number
     /** Batches with a verified receipt, of this process. */
     delivered: number
-    /** What the store holds: rows not yet signed, batches queued, batches refused, bytes. */
+    /** What the store holds, and what it dropped. */
     stored: Store.Size
     /** Batches of the request in flight. */
     sending: number

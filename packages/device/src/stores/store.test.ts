@@ -16,6 +16,5 @@ test('behavior: a new memory store knows nothing', () => {
     lastTime: undefined,
     rows: [],
     reserved: [],
-    queued: [],
   })
 })
