@@ -4,6 +4,7 @@ export {
   StoreFailedError,
   StoreLockedError,
   StoreMismatchError,
+  StoreMissingError,
 } from './stores/fileStoreErrors.js'
 export { openFileStore } from './stores/openFileStore.js'
 export { readFileStore } from './stores/readFileStore.js'

@@ -1,5 +1,13 @@
 import { BaseError } from '@machinefi/core'
 
+/** There is nothing to read. */
+export class StoreMissingError extends BaseError {
+  override readonly name = 'StoreMissingError'
+  constructor(path: string) {
+    super(`There is no store: ${path}`, { kind: 'input' })
+  }
+}
+
 /** A segment is broken in its middle: what follows cannot be trusted, nor the seqs in it. */
 export class StoreDamagedError extends BaseError {
   override readonly name = 'StoreDamagedError'

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { formatDid, toHex } from '@machinefi/core'
 import { createStoreState } from './createStoreState.js'
-import { StoreMismatchError } from './fileStoreErrors.js'
+import { StoreMissingError } from './fileStoreErrors.js'
 import { readSegments } from './readSegments.js'
 import type { Store } from './store.js'
 
@@ -9,7 +9,8 @@ import type { Store } from './store.js'
  * What a store in a directory holds. Nothing is locked or changed, so that a
  * device may be at work there: what it has not synced yet is not seen.
  *
- * @throws {StoreMismatchError} field `format`: there is no store, or one of another version.
+ * @throws {StoreMissingError}
+ * @throws {StoreMismatchError} field `format`: the store is of another version.
  * @throws {StoreDamagedError}
  */
 export async function readFileStore(directory: string): Promise<readFileStore.ReturnType> {
@@ -20,7 +21,7 @@ export async function readFileStore(directory: string): Promise<readFileStore.Re
     try {
       const { segments } = await readSegments(path, state.apply)
       const identity = state.identity()
-      if (identity === undefined) throw new StoreMismatchError(path, 'format')
+      if (identity === undefined) throw new StoreMissingError(path)
       const { lastTime, nextSeq } = state.position()
       return {
         device: formatDid(identity.device),
@@ -32,8 +33,9 @@ export async function readFileStore(directory: string): Promise<readFileStore.Re
         diskBytes: segments.reduce((sum, { end }) => sum + end, 0),
       }
     } catch (error) {
-      // A segment was deleted meanwhile.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === maxAttempts) throw error
+      if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+      // A segment was deleted meanwhile, or there never was one.
+      if (attempt === maxAttempts) throw new StoreMissingError(path)
     }
   }
 }
