@@ -39,8 +39,16 @@ type Options = {
   keepDeliveredMs?: number
 }
 
-/** What every store must do. */
-export function testStore(name: string, create: (options?: Options) => Store | Promise<Store>) {
+/** What every store must do; those that forget at once what was delivered do not keep it. */
+export function testStore(
+  name: string,
+  create: (options?: Options) => Store | Promise<Store>,
+  { keeps = true } = {},
+) {
+  const testKept = (title: string, body: () => Promise<void>) => {
+    if (keeps) test(title, body)
+  }
+
   async function setup(options?: Options) {
     const store = await create(options)
     const dropped: DroppedBatch[] = []
@@ -118,7 +126,7 @@ export function testStore(name: string, create: (options?: Options) => Store | P
       await store.close()
     })
 
-    test('behavior: delivered batches are kept, and queued again', async () => {
+    testKept('behavior: delivered batches are kept, and queued again', async () => {
       const { put, store } = await setup({ keepDeliveredBytes: 1000, maxBytes: 250 })
       for (let seq = 0; seq < 5; seq++) {
         await put(seq)
@@ -143,7 +151,7 @@ export function testStore(name: string, create: (options?: Options) => Store | P
       await store.close()
     })
 
-    test('options: keepDeliveredBytes', async () => {
+    testKept('options: keepDeliveredBytes', async () => {
       const { put, store } = await setup({ keepDeliveredBytes: 250 })
       for (let seq = 0; seq < 4; seq++) await put(seq)
       await store.deliver([0, 1])
@@ -157,7 +165,7 @@ export function testStore(name: string, create: (options?: Options) => Store | P
       await none.store.close()
     })
 
-    test('options: keepDeliveredMs', async () => {
+    testKept('options: keepDeliveredMs', async () => {
       const { put, store } = await setup({ keepDeliveredBytes: 1000, keepDeliveredMs: 2000 })
       for (let seq = 0; seq < 5; seq++) await put(seq)
       await store.deliver([0, 1, 2, 3])
@@ -184,7 +192,7 @@ export function testStore(name: string, create: (options?: Options) => Store | P
       await store.close()
     })
 
-    test('options: whenFull, and a delivered batch that is queued again stays', async () => {
+    testKept('options: whenFull, and a delivered batch that is queued again stays', async () => {
       const options = { keepDeliveredBytes: 500, maxBytes: 300, whenFull: 'oldest' } as const
       const { dropped, put, store } = await setup(options)
       await put(0)

@@ -102,6 +102,7 @@ export function createDevice<const schema extends Schema>(
     store,
     getTransport: () => transport,
     onDelivered,
+    onDropped,
     onError,
     onRefused,
   })
@@ -115,7 +116,7 @@ export function createDevice<const schema extends Schema>(
       fields: schema.fields.length,
     }
     try {
-      const contents = store.open(identity, { onDropped: tellDropped })
+      const contents = store.open(identity, { onDropped: outbox.drop })
       if (!(contents instanceof Promise)) return start(contents)
       return contents.then(start).catch(refuseToStart)
     } catch (error) {
@@ -139,11 +140,6 @@ export function createDevice<const schema extends Schema>(
     if (state !== 'opening') return
     state = 'failed'
     stateError = error as Error
-  }
-
-  function tellDropped(batches: readonly DroppedBatch[]) {
-    outbox.drop(batches)
-    if (onDropped !== undefined) queueMicrotask(() => onDropped(batches))
   }
 
   async function readNextSeq(signal: AbortSignal): Promise<number> {
@@ -259,6 +255,13 @@ export function createDevice<const schema extends Schema>(
     }, delay)
   }
 
+  function selectKept(isWanted: (batch: Store.Place) => boolean): number[] {
+    return store
+      .kept()
+      .filter(isWanted)
+      .map(({ seq }) => seq)
+  }
+
   async function assertReady() {
     await opening
     if (state !== 'ready') throw stateError ?? new DeviceClosedError()
@@ -300,7 +303,7 @@ export function createDevice<const schema extends Schema>(
     },
     async retryRefused() {
       await assertReady()
-      await outbox.requeue()
+      await outbox.requeue((await store.refused()).map(({ seq }) => seq))
     },
     async discardRefused() {
       await assertReady()
@@ -308,14 +311,16 @@ export function createDevice<const schema extends Schema>(
       await store.remove(batches.map(({ seq }) => seq))
       return batches
     },
-    async redeliver(options = {}) {
+    async redeliver({ since = 0, transport: other = transport } = {}) {
       await assertReady()
-      transport = options.transport ?? transport
-      return outbox.redeliver(options.since ?? Number.NEGATIVE_INFINITY)
+      transport = other
+      const seqs = selectKept(({ end }) => end >= since)
+      await outbox.requeue(seqs)
+      return seqs.length
     },
     async discardDelivered({ before = Number.POSITIVE_INFINITY } = {}) {
       await assertReady()
-      const seqs = store.kept().flatMap(({ end, seq }) => (end < before ? seq : []))
+      const seqs = selectKept(({ end }) => end < before)
       await store.remove(seqs)
       return seqs.length
     },

@@ -12,7 +12,7 @@ import { createLoop } from './createLoop.js'
  */
 export function createOutbox(options: createOutbox.Options): Outbox {
   const { clock, getTransport, network, readNextSeq, retry, schema, signer, store } = options
-  const { onDelivered, onError, onRefused } = options
+  const { onDelivered, onDropped, onError, onRefused } = options
   const abort = new AbortController()
   const closed: Group[] = []
   let groups = 0
@@ -75,7 +75,6 @@ export function createOutbox(options: createOutbox.Options): Outbox {
       deferred.clear()
       return store.scan(limits)
     }
-    if (store.size().batches <= oldest.length) return oldest
     const share = Math.max(1, Math.floor(maxBatches / freshShare))
     if (oldest.length === 1) {
       wasFresh = !wasFresh
@@ -192,21 +191,13 @@ export function createOutbox(options: createOutbox.Options): Outbox {
         })
       })
     },
-    async requeue() {
-      const seqs = (await store.refused()).map(({ seq }) => seq)
+    async requeue(seqs) {
       await store.requeue(seqs)
       sender.kick()
-    },
-    async redeliver(since) {
-      const seqs = store.kept().flatMap(({ end, seq }) => (end >= since ? seq : []))
-      // What the other node took is not what this one has.
-      answered = -1
-      await store.requeue(seqs)
-      sender.kick()
-      return seqs.length
     },
     drop(batches) {
       refusal ??= new DroppedError(batches)
+      notify(onDropped, batches)
       settle()
     },
     async discard(after) {
@@ -255,6 +246,7 @@ export declare namespace createOutbox {
     signer: Signer
     store: Store
     onDelivered?: ((delivered: Delivered) => void) | undefined
+    onDropped?: ((batches: readonly DroppedBatch[]) => void) | undefined
     onError?: ((error: Error) => void) | undefined
     onRefused?: ((refused: QueuedBatch & { problem: Problem }) => void) | undefined
   }
@@ -270,10 +262,8 @@ export type Outbox = {
   push(rows: readonly Row[]): void
   /** Resolves when every batch pushed so far is delivered; rejects if one was refused, or when `timeout` is aborted. */
   delivered(timeout?: AbortSignal): Promise<void>
-  /** Queues what was refused again. */
-  requeue(): Promise<void>
-  /** Queues what was delivered, is kept, and ends at this time or later; returns how many batches. */
-  redeliver(since: number): Promise<number>
+  /** Queues batches again that were refused, or delivered and kept. */
+  requeue(seqs: readonly number[]): Promise<void>
   /** The store dropped batches. */
   drop(batches: readonly DroppedBatch[]): void
   /** Gives up the batches that end after this time; what is not signed yet is signed before. */

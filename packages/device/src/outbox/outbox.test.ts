@@ -1,5 +1,6 @@
 import { defineSchema } from '@machinefi/telemetry'
 import { describe, expect, test, vi } from 'vitest'
+import { createReferenceStore } from '../../test/createReferenceStore.js'
 import { createTestNode, toTransport } from '../../test/createTestNode.js'
 import {
   createDevice,
@@ -178,7 +179,7 @@ describe('full', () => {
 describe('redeliver', () => {
   test('default: another node takes over', async () => {
     const { clock, device, line, node, record } = setup({
-      store: createMemoryStore({ keepDeliveredBytes: 10_000 }),
+      store: createReferenceStore({ keepDeliveredBytes: 10_000 }),
     })
     line.isUp = true
     await record(12)
@@ -197,7 +198,7 @@ describe('redeliver', () => {
 
   test('options: since', async () => {
     const { clock, device, line, record } = setup({
-      store: createMemoryStore({ keepDeliveredBytes: 10_000 }),
+      store: createReferenceStore({ keepDeliveredBytes: 10_000 }),
     })
     line.isUp = true
     await record(12)
@@ -212,7 +213,7 @@ describe('redeliver', () => {
 
   test('behavior: what the other node will not take is kept, and told', async () => {
     const { clock, device, line, record } = setup({
-      store: createMemoryStore({ keepDeliveredBytes: 10_000 }),
+      store: createReferenceStore({ keepDeliveredBytes: 10_000 }),
     })
     line.isUp = true
     await record(3)
@@ -229,7 +230,7 @@ describe('redeliver', () => {
 
   test('behavior: discardDelivered, for windows that are final', async () => {
     const { device, line, record } = setup({
-      store: createMemoryStore({ keepDeliveredBytes: 10_000 }),
+      store: createReferenceStore({ keepDeliveredBytes: 10_000 }),
     })
     line.isUp = true
     await record(12)

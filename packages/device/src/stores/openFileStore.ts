@@ -123,9 +123,7 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     if (victims.length === 0) return appended
     return appended.then(() => {
       onDropped?.(victims.map(({ count, end, seq }) => ({ seq, end, count })))
-      if (tidying) return
-      tidying = true
-      void exclusive(tidy)
+      tidySoon()
     })
   }
 
@@ -154,9 +152,16 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     await tidy()
   }
 
+  function tidySoon() {
+    if (tidying) return
+    tidying = true
+    void exclusive(tidy)
+  }
+
   /** Deletes segments of no use. A disk that refuses is asked again the next time. */
   async function tidy() {
     tidying = false
+    if (segments === undefined) return
     try {
       await dropUseless()
       while (isMostlyUseless() && (await moveOldest())) await dropUseless()
@@ -171,7 +176,7 @@ export function openFileStore(directory: string, options: openFileStore.Options 
   }
 
   function isMostlyUseless() {
-    const { list } = segments!
+    const list = segments?.list ?? []
     const bytes = list.reduce((sum, { end }) => sum + end, 0)
     if (list.length < 2 || bytes <= 2 * (state.usefulBytes() + segmentBytes)) return false
     // Readings become batches soon, and their order is that of the file.
@@ -257,9 +262,11 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       if (end === undefined) throw new StoreFailedError(path, new Error('There are fewer rows.'))
       await append([{ type: 'reserve', seq, count, end }])
     },
-    appendBatch({ bytes, end, id, seq }) {
+    async appendBatch({ bytes, end, id, seq }) {
       const count = state.countOf(seq)
-      return append([{ type: 'batch', state: 'queued', seq, end, count, id, bytes }])
+      await append([{ type: 'batch', state: 'queued', seq, end, count, id, bytes }])
+      // Its rows were of use until now: while the node is away, nothing else would make room.
+      if (isMostlyUseless()) tidySoon()
     },
     scan({ above = -1, maxBatches, maxBytes: most, newest = false, skip }) {
       return exclusive(async () => {

@@ -134,10 +134,7 @@ export class StoreFullError extends BaseError {
   constructor(maxBytes: number) {
     super(`The store is full: ${maxBytes} bytes wait for delivery.`, {
       kind: 'transport',
-      metaMessages: [
-        'The reading was not taken.',
-        "A larger maxBytes, or whenFull: 'oldest', takes longer outages.",
-      ],
+      metaMessages: ['The reading was not taken.'],
     })
   }
 }
@@ -147,10 +144,7 @@ export class DroppedError extends BaseError {
   override readonly name = 'DroppedError'
   readonly batches: readonly DroppedBatch[]
   constructor(batches: readonly DroppedBatch[]) {
-    super(`The store was full: batch ${batches[0]?.seq} was dropped, and maybe others.`, {
-      kind: 'transport',
-      metaMessages: ['See stats().stored.dropped. A larger maxBytes takes longer outages.'],
-    })
+    super('The store was full: batches were dropped.', { kind: 'transport' })
     this.batches = batches
   }
 }
