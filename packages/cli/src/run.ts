@@ -158,6 +158,12 @@ function define(context: Context): Command {
     .action(async (device, options) =>
       (await import('./commands/device/show.js')).showDevice(device, options, context),
     )
+  add(device, 'outbox <folder>')
+    .description('what waits in the store of a device, and what was refused, dropped or kept')
+    .addHelpText('after', examples('device outbox walker.key.state'))
+    .action(async (folder, options) =>
+      (await import('./commands/device/outbox.js')).showOutbox(folder, options, context),
+    )
   add(device, 'register <file>')
     .description('register a device on the chain and join it to a network')
     .option('--owner <address>', 'who is paid; the paying account by default')

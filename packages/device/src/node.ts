@@ -6,6 +6,8 @@ export {
   StoreFailedError,
   StoreLockedError,
   StoreMismatchError,
+  StoreMissingError,
 } from './stores/fileStoreErrors.js'
 export { openFileStore } from './stores/openFileStore.js'
+export { readFileStore } from './stores/readFileStore.js'
 export { createTlsFetch } from './transports/createTlsFetch.js'
