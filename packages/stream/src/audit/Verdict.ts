@@ -10,6 +10,8 @@ export type Verdict = {
   claims: number
   /** Whether all that they follow from was at hand: if not, what is wrong may be that. */
   complete: boolean
+  /** Whether it is final: nobody can challenge it any more. */
+  final: boolean
   /** What is wrong, or could not be seen: what is best to act on first. */
   findings: Finding[]
 }
@@ -32,6 +34,7 @@ export type Finding = {
 /**
  * - `withheld-data`: the operator does not show what it posted, or not all of it
  * - `unknown-node`: the same, where no node is the operator's of whom it is known whose it is
+ * - `expired`: it is final, and the rows are older than anyone has to keep them
  * - `unknown-parent`: nobody shows the ledger that the window builds on
  * - `sample`: a step asked for at random
  * - `equivocation`: a device signed two batches with one seq; no fault of the operator's
@@ -40,6 +43,7 @@ export type Finding = {
 export type FindingReason =
   | FaultReason
   | 'equivocation'
+  | 'expired'
   | 'sample'
   | 'unknown-node'
   | 'unknown-parent'

@@ -387,7 +387,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   }
 
   async function checkEpoch(epoch: AuditedEpoch, scope?: 'log'): Promise<Verdict> {
-    const { attempt, epochHash, ledgerRoot, operator, window } = epoch
+    const { attempt, epochHash, ledgerRoot, operator, status, window } = epoch
     const config = await chain.config(window)
     const evidence = await chain.evidence(epoch)
     const earlier = chain
@@ -412,7 +412,8 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     const conclude = (claims: number, findings: readonly Finding[], complete = true): Verdict => {
       const seen = [...log.findings, ...findings]
       const all = sortFindings(isStranger(operator) ? seen.map(excuse) : seen)
-      return { window, attempt, ok: all.length === 0, claims, complete, findings: all }
+      const ok = all.length === 0
+      return { window, attempt, ok, claims, complete, final: status === 'final', findings: all }
     }
 
     /** Whom nobody asks, keeps nothing back. */
@@ -486,13 +487,13 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         return conclude(claims, [])
       }
       // What is final and older than anyone keeps rows cannot be judged any more.
-      if (epoch.status === 'final' && mine.incomplete.size > 0 && (await hasExpired(epoch)))
+      if (status === 'final' && mine.incomplete.size > 0 && (await hasExpired(epoch)))
         return conclude(0, [
           {
             certain: false,
             remedy: null,
             text: `The rows of window ${window} have expired: it cannot be computed any more.`,
-            why: 'withheld-data',
+            why: 'expired',
           },
         ])
       const dispute = await readDisputeOf()
@@ -671,19 +672,21 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return actions
   }
 
-  /** Windows whose epochs stand and were not computed again yet, as far as their rows are kept. */
-  async function windows(): Promise<number[]> {
+  async function overview(): Promise<AuditOverview> {
     await chain.refresh()
-    const found: number[] = []
+    const found: AuditOverview = { expired: [], right: [], unchecked: [], void: [] }
     for (const epoch of chain.epochs()) {
       const { epochHash, status, window } = epoch
+      if (status === 'void') found.void.push(window)
       if (status !== 'pending' && status !== 'final') continue
-      if (store.ledger(window, epochHash)?.claims !== undefined) continue
-      if (status === 'final' && (await hasExpired(epoch))) continue
-      found.push(window)
+      if (store.ledger(window, epochHash)?.claims !== undefined) found.right.push(window)
+      else if (status === 'final' && (await hasExpired(epoch))) found.expired.push(window)
+      else found.unchecked.push(window)
     }
     return found
   }
+
+  const windows = async () => (await overview()).unchecked
 
   /** Whether rows that a window was computed from are older than they are kept, and not shown any more. */
   async function hasExpired({ logs, operator, window }: AuditedEpoch): Promise<boolean> {
@@ -706,6 +709,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     check: (window) => check(window),
     act,
     keep,
+    overview,
     windows,
     async run({ everyMs = 5000, signal: stop } = {}) {
       const signals = [stop, options.signal].filter((each) => each !== undefined)
@@ -793,6 +797,8 @@ export type Auditor = {
   keep(head: Uint8Array, options?: { batch?: Uint8Array }): Promise<boolean>
   /** Windows that were posted and not found right yet; without final ones whose rows have expired. */
   windows(): Promise<number[]>
+  /** How far all that was ever posted is checked. */
+  overview(): Promise<AuditOverview>
   /**
    * Checks all epochs that can still be challenged, and does what is to be done now about what is
    * wrong: opens, proves, upholds, takes back and pays out. Resolves to what was done, or is waited
@@ -819,6 +825,18 @@ export declare namespace Auditor {
     /** The ledger that it builds on; null before the first window. @default what stands on chain */
     parent?: { depth: number; entries: readonly (Entry | null)[] } | null | undefined
   }
+}
+
+/** Windows by what is known of them, each ascending. */
+export type AuditOverview = {
+  /** Final, and not found right while their rows were kept: nobody can any more. */
+  expired: number[]
+  /** Found right, with all that they follow from. */
+  right: number[]
+  /** Posted, and not found right yet. */
+  unchecked: number[]
+  /** Voided with the operator's bond; a window comes again for every attempt that was. */
+  void: number[]
 }
 
 export type AuditProgress = {

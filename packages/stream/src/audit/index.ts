@@ -1,5 +1,6 @@
 export {
   type AuditEvent,
+  type AuditOverview,
   type Auditor,
   type AuditProgress,
   createAuditor,
