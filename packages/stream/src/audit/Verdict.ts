@@ -4,7 +4,7 @@ import type { Challenge, Fault, FaultReason, Proof } from '@machinefi/proof'
 export type Verdict = {
   window: number
   attempt: number
-  /** Whether all of it was computed again, and is what was posted. */
+  /** Whether all of it was computed again, and is what was posted: never where steps were only sampled. */
   ok: boolean
   /** How many claims were. */
   claims: number
@@ -14,6 +14,18 @@ export type Verdict = {
   final: boolean
   /** What is wrong, or could not be seen: what is best to act on first. */
   findings: Finding[]
+  /** Where steps are sampled, and nothing is computed: those that are to be asked for are findings. */
+  sampled?: Sampled
+}
+
+/** Steps of an epoch that this auditor asked for before, at random. */
+export type Sampled = {
+  /** Of all traces together; null while nobody shows how many there are. */
+  steps: number | null
+  /** With answers that the contract took. */
+  answered: number
+  /** Which can still be answered. */
+  open: number
 }
 
 /** Something that is wrong with an epoch, or kept back. */

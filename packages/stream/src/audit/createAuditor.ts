@@ -371,7 +371,10 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     const verdict = await checkEpoch(epoch, scope)
     if (scope === 'log') return verdict
     judgedLast.set(epoch.epochHash, { at: performance.now(), block: chain.block, verdict })
-    const text = JSON.stringify([verdict.ok, verdict.findings.map(({ text }) => text)])
+    const { findings, ok, sampled } = verdict
+    // Others are chosen every time.
+    const texts = findings.filter(({ why }) => why !== 'sample').map(({ text }) => text)
+    const text = JSON.stringify([ok, texts, sampled])
     if (said.get(epoch.epochHash) !== text) {
       said.set(epoch.epochHash, text)
       onEvent({ type: 'checked', verdict })
@@ -437,7 +440,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       const shown = await showLedger(epoch)
       const dispute = await readDisputeOf()
       const own = account && (typeof account === 'string' ? account : account.address)
-      const findings = sampleEpoch({
+      const { findings, sampled } = sampleEpoch({
         ...about,
         account: own?.toLowerCase(),
         count: sample,
@@ -446,7 +449,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         shown,
         window: windowOf(window),
       })
-      return conclude(0, findings)
+      return { ...conclude(0, findings), ok: false, sampled }
     }
     if (!log.covered || (parent && !parent.entries)) {
       const dispute = await readDisputeOf()
@@ -686,7 +689,11 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return found
   }
 
-  const windows = async () => (await overview()).unchecked
+  async function windows(): Promise<number[]> {
+    const { unchecked } = await overview()
+    // Of what is final nothing can be asked for.
+    return sample > 0 ? unchecked.filter((each) => standing(each)?.status === 'pending') : unchecked
+  }
 
   /** Whether rows that a window was computed from are older than they are kept, and not shown any more. */
   async function hasExpired({ logs, operator, window }: AuditedEpoch): Promise<boolean> {
@@ -795,7 +802,10 @@ export type Auditor = {
    * the copy of the log only those that are dated first are.
    */
   keep(head: Uint8Array, options?: { batch?: Uint8Array }): Promise<boolean>
-  /** Windows that were posted and not found right yet; without final ones whose rows have expired. */
+  /**
+   * Windows that were posted and not found right yet; without final ones whose rows have expired, and
+   * where steps are sampled without all that are final.
+   */
   windows(): Promise<number[]>
   /** How far all that was ever posted is checked. */
   overview(): Promise<AuditOverview>

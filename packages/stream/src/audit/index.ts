@@ -10,4 +10,4 @@ export {
 export { type Action, AuditAccountMissingError } from './createChallenger.js'
 export { type RecomputedEpoch, recomputeEpoch, type TracedBatch } from './recomputeEpoch.js'
 export type { SyncReport } from './syncLog.js'
-export type { Finding, FindingReason, Verdict } from './Verdict.js'
+export type { Finding, FindingReason, Sampled, Verdict } from './Verdict.js'
