@@ -57,6 +57,21 @@ describe('machinefi audit', { timeout: 60_000 }, () => {
     expect(JSON.parse(follower.stdout().split('\n')[0]!)).toMatchObject({ type: 'checked' })
   })
 
+  test('error: addresses of nodes', async () => {
+    for (const option of ['--also', '--node'])
+      for (const url of ['notaurl', 'ftp://x']) {
+        const network = ['--network', 'net.json', '--data', 'a', '--once', '--dry-run']
+        const { code, stderr } = await cli(...network, option, url)
+        expect([code, stderr]).toEqual([2, expect.stringContaining(`Not a URL: "${url}"`)])
+      }
+    const { stdout } = await cli(
+      ...['--network', 'net.json', '--data', 'c', '--once', '--dry-run'],
+      ...['--also', 'http://user:secret@127.0.0.1:1/a?key=secret'],
+    )
+    expect(stdout).toContain('node      http://127.0.0.1:1/a: ')
+    expect(stdout).not.toContain('secret')
+  })
+
   test('error: a foreign data directory', async () => {
     const { code, stderr } = await cli('--data', 'a', '--once', '--network', 'nowhere.json')
     expect([code, stderr]).toMatchObject([2, expect.stringContaining('nowhere.json')])

@@ -22,6 +22,7 @@ import { openNetwork } from '../network/openNetwork.js'
 import { parseCoins } from '../options/parseCoins.js'
 import { formatDuration, parseDuration } from '../options/parseDuration.js'
 import { parseInteger } from '../options/parseInteger.js'
+import { parseUrl } from '../options/parseUrl.js'
 import { formatWindow, parseWindow } from '../options/parseWindow.js'
 import { createProgress } from '../output/createProgress.js'
 import { formatCount } from '../output/formatCount.js'
@@ -51,6 +52,7 @@ export async function audit(options: Options, context: Context): Promise<void> {
   const started = performance.now()
   const dryRun = options.dryRun === true
   const once = options.once === true || options.window !== undefined
+  const nodeUrl = [options.node, ...(options.also ?? [])].map(parseUrl)
   const client = dryRun ? await openReader(options) : await openChain(options, context)
   const { network } = await openNetwork(client, options, context)
   if (network.disputes === zeroAddress && !dryRun) throw new NothingToDisputeError(network.id)
@@ -85,7 +87,7 @@ export async function audit(options: Options, context: Context): Promise<void> {
     maxStake:
       options.maxStake === undefined ? undefined : parseCoins('--max-stake', options.maxStake),
     network,
-    nodeUrl: [options.node, ...(options.also ?? [])],
+    nodeUrl,
     onEvent: once ? undefined : say,
     onProgress: (step) => progress.update(formatProgress(step, nameOf)),
     patienceMs,
@@ -148,7 +150,9 @@ async function auditOnce(auditor: Auditor, only: number | undefined): Promise<Re
     before,
     claims: verdicts.reduce((sum, { claims }) => sum + claims, 0),
     only,
-    problems: synced.flatMap(({ problems }) => problems),
+    problems: synced.flatMap(({ problems, url }) =>
+      problems.map((problem) => `${url}: ${problem}`),
+    ),
     verdicts,
   }
 }

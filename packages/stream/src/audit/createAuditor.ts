@@ -161,11 +161,14 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     bounded = new Map(nodes.map((node) => [node, boundReader(node.reader, budgetMs)]))
   }
 
-  async function sync(most = maxTimerMs): Promise<SyncReport[]> {
+  async function sync(most = maxTimerMs): Promise<NodeReport[]> {
     judgedLast.clear()
     await chain.refresh()
-    const reports: SyncReport[] = []
-    for (const node of nodes) reports.push(await syncNode(node, most))
+    const reports: NodeReport[] = []
+    for (const node of nodes) {
+      const report = await syncNode(node, most)
+      reports.push({ ...report, url: nameOf(node.reader.url) })
+    }
     // Nothing that is not final yet builds on what is before the last final window.
     const final = chain.epochs().findLast(({ status }) => status === 'final')
     if (final) store.dropLedgers(final.window)
@@ -789,7 +792,7 @@ export declare namespace createAuditor {
 
 export type Auditor = {
   /** Brings chain and copies of the logs up to date. */
-  sync(): Promise<SyncReport[]>
+  sync(): Promise<NodeReport[]>
   /** Computes a window, posted or not, from the copies. @throws {UnknownParentError} */
   recompute(window: number, options?: Auditor.RecomputeOptions): Promise<RecomputedEpoch>
   /** Checks the epoch that stands for a window. @throws {NotPostedError} */
@@ -849,6 +852,12 @@ export type AuditOverview = {
   void: number[]
 }
 
+/** What a node gave, and did not. */
+export type NodeReport = SyncReport & {
+  /** Its address, without what may be secret in it. */
+  url: string
+}
+
 export type AuditProgress = {
   done: number
   of: number
@@ -857,7 +866,7 @@ export type AuditProgress = {
 }
 
 export type AuditEvent =
-  | { type: 'synced'; reports: SyncReport[] }
+  | { type: 'synced'; reports: NodeReport[] }
   | { type: 'checked'; verdict: Verdict }
   | { type: 'acted'; action: Action }
   | { type: 'failed'; error: unknown }
@@ -890,6 +899,13 @@ const maxEquivocations = 64
 const devicesAtOnce = 16
 /** Slots whose batches are asked for once more. */
 const maxDoubtful = 64
+
+/** The address of a node without what may be secret in it. */
+function nameOf(url: string): string {
+  if (!URL.canParse(url)) return 'A node without a URL'
+  const { origin, pathname } = new URL(url)
+  return `${origin}${pathname}`.replace(/\/+$/, '')
+}
 
 /** What a node refuses is no answer. */
 function toRefusal(error: unknown): undefined {

@@ -4,6 +4,7 @@ export {
   type Auditor,
   type AuditProgress,
   createAuditor,
+  type NodeReport,
   NotPostedError,
   UnknownParentError,
 } from './createAuditor.js'
