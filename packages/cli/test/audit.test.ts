@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -70,6 +70,18 @@ describe('machinefi audit', { timeout: 60_000 }, () => {
     )
     expect(stdout).toContain('node      http://127.0.0.1:1/a: ')
     expect(stdout).not.toContain('secret')
+  })
+
+  test('error: data directories that cannot be used', async () => {
+    const once = ['--network', 'net.json', '--once', '--dry-run', '--data']
+    for (const folder of ['net.json', 'net.json/below']) {
+      const { code, stderr } = await cli(...once, folder)
+      expect([code, stderr]).toEqual([2, expect.stringContaining('There is a file in its place')])
+    }
+    mkdirSync(join(cwd, 'damaged'))
+    writeFileSync(join(cwd, 'damaged', 'audit.db'), 'no database'.repeat(1000))
+    const { code, stderr } = await cli(...once, 'damaged')
+    expect([code, stderr]).toEqual([2, expect.stringContaining('what was copied is copied again')])
   })
 
   test('error: a foreign data directory', async () => {

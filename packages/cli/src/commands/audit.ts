@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type AnyClient, type Deployment, type Network, readConfig } from '@machinefi/contracts'
 import { BaseError, formatDid } from '@machinefi/core'
@@ -64,7 +63,6 @@ export async function audit(options: Options, context: Context): Promise<void> {
       : (await readNetworkFile(options.network, context)).fromBlock
   const progress = createProgress(context, { force: options.progress === true })
   const dataDir = resolve(context.cwd, options.data)
-  mkdirSync(dataDir, { recursive: true })
 
   /** A line on stdout for an event, where the network is followed. */
   const say = (event: AuditEvent) => {
@@ -117,6 +115,8 @@ export async function audit(options: Options, context: Context): Promise<void> {
       context.stdout.write(formatSummary(report, elapsedMs))
     }
     assertRight(report, nameOf)
+  } catch (error) {
+    throw isStoreError(error) ? new DamagedCopyError(dataDir, error as Error) : error
   } finally {
     progress.clear()
     await auditor.close()
@@ -372,6 +372,25 @@ function assertRight({ actions, verdicts }: Report, nameOf: (window: number) => 
       names(unasked),
       failed.map(({ text }) => text),
     )
+}
+
+/** Whether SQLite refused something, in the middle of the work. */
+const isStoreError = (error: unknown) =>
+  `${(error as { code?: unknown } | null)?.code}`.startsWith('SQLITE_')
+
+export class DamagedCopyError extends BaseError {
+  override readonly name = 'DamagedCopyError'
+  constructor(dataDir: string, cause: Error) {
+    super('The copy of the auditor cannot be used.', {
+      cause,
+      kind: 'input',
+      metaMessages: [
+        `Directory: ${dataDir}`,
+        `Reason: ${cause.message}`,
+        'Name an empty one with --data: what was copied is copied again.',
+      ],
+    })
+  }
 }
 
 /** Exit code 3. */
