@@ -56,6 +56,7 @@ export async function playLie(
     block: await client.getBlockNumber(),
     challenger: await readMoney(scene, challenger.account.address),
     honest: await readBond(scene, honest),
+    credit: await readCredit(client, { account: operator, network }),
     operator: await readBond(scene, operator),
   }
   const members = await scene.members()
@@ -121,6 +122,10 @@ export async function playLie(
     gas: { challenger: gas },
     honestBond: { after: await readBond(scene, honest), before: before.honest },
     operatorBond: { after: await readBond(scene, operator), before: before.operator },
+    operatorCredit: {
+      after: await readCredit(client, { account: operator, network }),
+      before: before.credit,
+    },
     redeemed,
     slashed: true,
   }
