@@ -51,6 +51,8 @@ export async function audit(options: Options, context: Context): Promise<void> {
   const started = performance.now()
   const dryRun = options.dryRun === true
   const once = options.once === true || options.window !== undefined
+  const everyMs = parseDuration(options.every)
+  const patienceMs = parseDuration(options.patience ?? '1h')
   const nodeUrl = [options.node, ...(options.also ?? [])].map(parseUrl)
   const client = dryRun ? await openReader(options) : await openChain(options, context)
   const { network } = await openNetwork(client, options, context)
@@ -75,7 +77,6 @@ export async function audit(options: Options, context: Context): Promise<void> {
       context.stdout.write(`${formatVerdict(event.verdict, nameOf)}\n`)
     else if (event.type === 'acted') context.stdout.write(`${formatAction(event.action)}\n`)
   }
-  const patienceMs = parseDuration(options.patience ?? '1h')
   const auditor = await createAuditor({
     client,
     dataDir,
@@ -98,7 +99,6 @@ export async function audit(options: Options, context: Context): Promise<void> {
   try {
     if (!once) {
       context.stderr.write(`Following ${network.id} until Ctrl-C.\n`)
-      const everyMs = parseDuration(options.every)
       return await auditor.run({ everyMs, signal: context.signal })
     }
     const window = options.window === undefined ? undefined : parseWindow(options.window, windowMs)
