@@ -72,6 +72,31 @@ describe('machinefi audit', { timeout: 60_000 }, () => {
     expect(stdout).not.toContain('secret')
   })
 
+  test('behavior: an account that could not challenge is told so', async () => {
+    const { code, stderr, stdout } = await runCli(
+      ['audit', '--network', 'net.json', '--data', 'd', '--once'],
+      { cwd, env: { ...env, MACHINEFI_PRIVATE_KEY: `0x${'11'.repeat(32)}` } },
+    )
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/could not challenge: it has 0, /)])
+    expect(stdout).toContain('right')
+    const again = await cli('--network', 'net.json', '--data', 'd', '--once', '--dry-run', '--json')
+    expect(JSON.parse(again.stdout).checkedBefore).toBeGreaterThan(0)
+  })
+
+  test('options: --sample', async () => {
+    const sample = ['--network', 'net.json', '--data', 'e', '--once', '--sample', '1']
+    const { code, stdout } = await cli(...sample, '--dry-run', '--json')
+    expect(code).toBe(0)
+    const { claims, sampled, windows } = JSON.parse(stdout)
+    expect(claims).toBe(0)
+    expect(sampled).toMatchObject({ answered: 0, open: 0, windows: windows.length })
+    for (const window of windows) expect(window).toMatchObject({ ok: false, sampled: {} })
+    const shown = await cli(...sample, '--dry-run')
+    expect(shown.code).toBe(0)
+    expect(shown.stdout).not.toContain('right:')
+    expect(shown.stdout).toContain('sampled')
+  })
+
   test('error: data directories that cannot be used', async () => {
     const once = ['--network', 'net.json', '--once', '--dry-run', '--data']
     for (const folder of ['net.json', 'net.json/below']) {

@@ -1,5 +1,11 @@
 import { resolve } from 'node:path'
-import { type AnyClient, type Deployment, type Network, readConfig } from '@machinefi/contracts'
+import {
+  type AnyClient,
+  type Deployment,
+  type Network,
+  readChallengeBond,
+  readConfig,
+} from '@machinefi/contracts'
 import { BaseError, formatDid } from '@machinefi/core'
 import type { Metric } from '@machinefi/proof'
 import {
@@ -12,8 +18,13 @@ import {
   type Finding,
   type Verdict,
 } from '@machinefi/stream/audit'
-import { isHex, zeroAddress } from 'viem'
-import { type ChainReader, openChain, openReader } from '../chain/createChainClient.js'
+import { formatEther, isHex, zeroAddress } from 'viem'
+import {
+  type ChainClient,
+  type ChainReader,
+  openChain,
+  openReader,
+} from '../chain/createChainClient.js'
 import { identifyContracts } from '../chain/identifyContracts.js'
 import type { Context } from '../context.js'
 import { readNetworkFile } from '../network/networkFile.js'
@@ -54,9 +65,11 @@ export async function audit(options: Options, context: Context): Promise<void> {
   const everyMs = parseDuration(options.every)
   const patienceMs = parseDuration(options.patience ?? '1h')
   const nodeUrl = [options.node, ...(options.also ?? [])].map(parseUrl)
-  const client = dryRun ? await openReader(options) : await openChain(options, context)
+  const payer = dryRun ? undefined : await openChain(options, context)
+  const client = payer ?? (await openReader(options))
   const { network } = await openNetwork(client, options, context)
   if (network.disputes === zeroAddress && !dryRun) throw new NothingToDisputeError(network.id)
+  if (payer) await warnIfPoor(payer, network, context)
   const windowMs = network.windowSeconds * 1000
   const nameOf = (window: number) => formatWindow(window, windowMs)
   const fromBlock =
@@ -156,6 +169,26 @@ async function auditOnce(auditor: Auditor, only: number | undefined): Promise<Re
     verdicts,
   }
 }
+
+/** Says so before anything else if an account could not challenge: what is wrong is told all the same. */
+async function warnIfPoor(client: ChainClient, network: Network, context: Context): Promise<void> {
+  const { address } = client.account
+  const { timestamp } = await client.getBlock()
+  const now = Math.floor(Number(timestamp) / network.windowSeconds)
+  const window = Math.max(now, network.firstWindow)
+  const [balance, bond, gasPrice] = await Promise.all([
+    client.getBalance({ address }),
+    readChallengeBond(client, { network, window }),
+    client.getGasPrice(),
+  ])
+  if (balance >= bond + gasPrice * challengeGas) return
+  context.stderr.write(
+    `machinefi: ${address} could not challenge: it has ${formatEther(balance)}, and a challenge takes ${formatEther(bond)} and gas.\n`,
+  )
+}
+
+/** More than a challenge takes. */
+const challengeGas = 600_000n
 
 /** Which metrics and which policy the network uses, by the code at their addresses: nobody is asked. */
 async function readContracts(
