@@ -94,7 +94,7 @@ describe('machinefi audit', { timeout: 60_000 }, () => {
     const shown = await cli(...sample, '--dry-run')
     expect(shown.code).toBe(0)
     expect(shown.stdout).not.toContain('right:')
-    expect(shown.stdout).toContain('sampled')
+    expect(shown.stdout).toContain('looked at by samples')
   })
 
   test('error: data directories that cannot be used', async () => {

@@ -241,7 +241,7 @@ function formatSample(verdict: Verdict, actions: readonly Action[] = []): string
   ] as const
   const said = parts.filter(([count]) => count > 0)
   if (said.length === 0)
-    return verdict.final ? 'not sampled: it is final' : 'not sampled: it has no steps'
+    return `not sampled: ${verdict.final ? 'it is final' : steps === 0 ? 'it has no steps' : 'others have asked for its steps'}`
   const [[first, what], ...others] = said as [(typeof said)[number], ...typeof said]
   const of =
     steps === null ? formatCount(first, 'step') : `${first} of ${formatCount(steps, 'step')}`
@@ -282,7 +282,7 @@ function formatSummary(report: Report, elapsedMs: number): string {
     )
   if (computed.length < verdicts.length)
     facts.push(
-      `${formatCount(verdicts.length - computed.length, 'window is', 'windows are')} sampled, not computed`,
+      `${formatCount(verdicts.length - computed.length, 'window is', 'windows are')} looked at by samples, not computed`,
     )
   const found = formatCount(checkedBefore, 'window was', 'windows were')
   const sentences =
