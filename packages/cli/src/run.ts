@@ -380,7 +380,7 @@ function define(context: Context): Command {
   const claim = program.command('claim').description('what a device earned, and the proof of it')
   add(claim, 'show <device>')
     .description('claims of a device')
-    .option('--window <window>', 'number, date, ISO start, or today; all by default')
+    .option('--window <window>', 'number, date, ISO start, today or now; all by default')
     .addOption(nodeOption())
     .addOption(networkOption())
     .addHelpText('after', examples('claim show did:io:0x… --window today'))
@@ -389,11 +389,17 @@ function define(context: Context): Command {
     )
   add(claim, 'explain <device>')
     .description('why a window paid what it paid: late data, gaps, jumps, the threshold')
-    .requiredOption('--window <window>', 'number, date, ISO start, or today')
+    .option(
+      '--window <window>',
+      'number, date, ISO start, today or now; by default the last that was posted, else the present one',
+    )
     .addOption(networkOrFileOption())
     .addOption(nodeOption())
     .addOption(rpcOption())
-    .addHelpText('after', examples('claim explain did:io:0x… --window 2026-11-21'))
+    .addHelpText(
+      'after',
+      examples('claim explain did:io:0x…', 'claim explain did:io:0x… --window 2026-11-21'),
+    )
     .action(async (device, options) =>
       (await import('./commands/claim/explain.js')).explainOneClaim(device, options, context),
     )
@@ -446,7 +452,7 @@ function define(context: Context): Command {
     dispute(parent, nameAndArguments, [...disputeOptions, accountOption])
   dispute(challenge, 'list')
     .description('all challenges, and what became of them')
-    .option('--window <window>', 'number, date, ISO start, or today; all by default')
+    .option('--window <window>', 'number, date, ISO start, today or now; all by default')
     .addHelpText('after', examples('challenge list', 'challenge list --window 2026-11-21'))
     .action(async (options) =>
       (await import('./commands/challenge/list.js')).listChallenges(options, context),
@@ -559,10 +565,10 @@ function define(context: Context): Command {
     )
     .requiredOption('--data <folder>', 'where the copy is kept; it goes on where it was')
     .option('--once', 'one round, then exit: 0 all right, 3 fraud found, 4 not all could be seen')
-    .option('--window <window>', 'this one only, and once: number, date, ISO start, or today')
+    .option('--window <window>', 'this one only, and once: number, date, ISO start, today or now')
     .option('--dry-run', 'say what is wrong and what would be done; nothing is sent or staked')
     .option('--sample <n>', 'without the data: challenge this many random steps of each window')
-    .option('--max-stake <coins>', 'most that may be at stake at a time; 16 bonds by default')
+    .option('--max-stake <coins>', 'most that may be at stake at a time; 32 bonds by default')
     .option(
       '--patience <duration>',
       'how long data may be missing until it is asked for on chain, which costs a bond',
