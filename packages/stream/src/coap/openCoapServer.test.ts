@@ -31,9 +31,20 @@ async function setup(limits: createTestNode.Options['limits'] = {}) {
       },
       70_000,
     )
-    socket.send(bytes, port, '127.0.0.1')
-    const [answer] = await once(socket, 'message')
-    return parse(answer)
+    return ask(socket, bytes)
+  }
+
+  /** Sends until there is an answer, as clients do: a datagram may be lost. */
+  async function ask(from: Socket, bytes: Uint8Array): Promise<ParsedPacket> {
+    const send = () => from.send(bytes, port, '127.0.0.1')
+    const again = setInterval(send, 2500)
+    try {
+      send()
+      const [answer] = await once(from, 'message')
+      return parse(answer)
+    } finally {
+      clearInterval(again)
+    }
   }
 
   /** All blocks of a body; the answer to the last. */
@@ -53,14 +64,12 @@ async function setup(limits: createTestNode.Options['limits'] = {}) {
   /** From another port, so that answers to what was sent before are not taken for this one's. */
   async function fresh(packet: Packet): Promise<ParsedPacket> {
     const other = createSocket('udp4')
-    other.send(
-      generate({ code: '0.02', confirmable: true, options: toBatches, ...packet }),
-      port,
-      '127.0.0.1',
-    )
-    const [answer] = await once(other, 'message')
-    other.close()
-    return parse(answer)
+    try {
+      const request = { code: '0.02', confirmable: true, options: toBatches, ...packet }
+      return await ask(other, generate(request))
+    } finally {
+      other.close()
+    }
   }
 
   const stats = () =>
