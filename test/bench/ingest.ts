@@ -1,10 +1,13 @@
+import { createSocket } from 'node:dgram'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { Agent, request } from 'node:http'
+import { Agent as HttpAgent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fromHex } from '@machinefi/core'
+import { fromHex, publicKeyToAddress, toHex } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import { defineSchema, signBatch, toRow } from '@machinefi/telemetry'
+import { Agent } from 'coap'
+import { connectAsync } from 'mqtt'
 import { type Benchmark, limitRatio, type Result } from './Benchmark.js'
 import { endProcess, nextMessage, startProcess } from './build.js'
 import { median } from './cpu.js'
@@ -16,7 +19,12 @@ const minuteMs = 60_000
 const walker = defineSchema({ fields: { steps: { unit: 'count' } }, id: 1, tickMs: 1_000 })
 
 /** What the node in the other process tells. */
-export type NodeReady = { network: string; startTime: number; url: string }
+export type NodeReady = {
+  network: string
+  startTime: number
+  url: string
+  urls: { coap?: string; mqtt?: string }
+}
 /** The state of the node's process between two loads. */
 export type NodeMark = {
   /** Batches in the log. */
@@ -38,13 +46,15 @@ export const ingest: Benchmark = {
     const directory = mkdtempSync(join(tmpdir(), 'machinefi-bench-'))
     const child = startProcess('node', [directory, `${devices}`])
     try {
-      const { network, startTime, url } = await nextMessage<NodeReady>(child)
+      const { network, startTime, url, urls } = await nextMessage<NodeReady>(child)
       const mark = () => {
         child.send('mark')
         return nextMessage<NodeMark>(child)
       }
       const signer = await createSigners(fromHex(network), startTime)
       const post = createPoster(`${url}/networks/${network}/batches`)
+      const publisher = await openPublisher(urls.mqtt!, network, signer.devices)
+      const uploader = openUploader(`${urls.coap}/networks/${network}/batches`)
 
       const measure = async (options: {
         budget: number
@@ -54,15 +64,18 @@ export const ingest: Benchmark = {
         perBody: number
         perRound: number
         rounds: number
+        /** @default HTTP */
+        send?: (body: Uint8Array) => Promise<void>
       }): Promise<Result> => {
         const { concurrency, perBody, perRound, rounds } = options
+        const { send = (body) => post(body, perBody > 1) } = options
         const ratios: number[] = []
         const batchMicros: number[] = []
         // The first rounds warm up: code, and the keys that the node has not seen.
         for (let round = -4; round < rounds; round++) {
           const bodies = await signer.bodies(perRound / perBody, perBody)
           const before = await mark()
-          await inParallel(bodies, concurrency, (body) => post(body, perBody > 1))
+          await inParallel(bodies, concurrency, send)
           const after = await mark()
           const accepted = after.accepted - before.accepted
           if (accepted !== perRound) throw new Error(`${accepted} of ${perRound} were accepted.`)
@@ -84,7 +97,7 @@ export const ingest: Benchmark = {
           value,
         })
       }
-      return [
+      const results = [
         await measure({
           budget: 1.4,
           concurrency: 8,
@@ -101,7 +114,28 @@ export const ingest: Benchmark = {
           perRound: 2_000,
           rounds: 8,
         }),
+        await measure({
+          budget: 2.2,
+          concurrency: 32,
+          name: 'node CPU per accepted batch, one a message, MQTT, receipts read',
+          perBody: 1,
+          perRound: 2_000,
+          rounds: 4,
+          send: publisher.send,
+        }),
+        await measure({
+          budget: 2.4,
+          concurrency: 32,
+          name: 'node CPU per accepted batch, one a request, CoAP',
+          perBody: 1,
+          perRound: 2_000,
+          rounds: 4,
+          send: uploader.send,
+        }),
       ]
+      await publisher.close()
+      uploader.close()
+      return results
     } finally {
       await endProcess(child)
       rmSync(directory, { force: true, recursive: true })
@@ -123,6 +157,7 @@ async function createSigners(network: Uint8Array, startTime: number) {
   )
   let next = 0
   return {
+    devices: signers.map(({ publicKey }) => toHex(publicKeyToAddress(publicKey))),
     /** Bodies of new batches, device after device. */
     async bodies(count: number, perBody: number): Promise<Uint8Array[]> {
       const bodies: Uint8Array[] = []
@@ -150,7 +185,7 @@ async function createSigners(network: Uint8Array, startTime: number) {
 }
 
 function createPoster(url: string) {
-  const agent = new Agent({ keepAlive: true })
+  const agent = new HttpAgent({ keepAlive: true })
   return (body: Uint8Array, isSequence: boolean): Promise<void> =>
     new Promise((resolve, reject) => {
       const sent = request(
@@ -175,6 +210,38 @@ function createPoster(url: string) {
       sent.once('error', reject)
       sent.end(body)
     })
+}
+
+/** Publishes at QoS 1, and reads the receipts of all devices: as a gateway in front of them would. */
+async function openPublisher(url: string, network: string, devices: readonly string[]) {
+  const client = await connectAsync(url)
+  const base = `machinefi/${network.toLowerCase()}`
+  await client.subscribeAsync(devices.map((device) => `${base}/receipts/${device}`))
+  return {
+    async send(body: Uint8Array) {
+      await client.publishAsync(`${base}/batches`, Buffer.from(body), { qos: 1 })
+    },
+    close: () => client.endAsync(),
+  }
+}
+
+/** Confirmable requests, many on their way at a time: as many devices would. */
+function openUploader(url: string) {
+  const { hostname, pathname, port } = new URL(url)
+  const socket = createSocket('udp4')
+  const agent = new Agent({ socket })
+  return {
+    send: (body: Uint8Array) =>
+      new Promise<void>((resolve, reject) => {
+        const sent = agent.request({ hostname, method: 'POST', pathname, port: Number(port) })
+        sent.once('error', reject)
+        sent.once('response', ({ code }) =>
+          code === '2.04' ? resolve() : reject(new Error(`The node answered ${code}.`)),
+        )
+        sent.end(Buffer.from(body))
+      }),
+    close: () => socket.close(),
+  }
 }
 
 async function inParallel<item>(

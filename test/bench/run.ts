@@ -7,12 +7,13 @@ import { ingest } from './ingest.js'
 import { ledger } from './ledger.js'
 import { replay } from './replay.js'
 import { size } from './size.js'
+import { wire } from './wire.js'
 
 // Prints every budget as a ratio to a baseline of the same run. Times are no gate: the exit code
 // is 0 whatever they are, and 1 only if a benchmark could not run.
 
 const benchmarks: readonly Benchmark[] = [
-  ...[bytes, size, ledger, cose, gas, ingest, replay, audit],
+  ...[bytes, wire, size, ledger, cose, gas, ingest, replay, audit],
 ]
 
 const args = process.argv.slice(2)

@@ -101,6 +101,8 @@ function define(context: Context): Command {
   add(program, 'dev')
     .description('chain, contracts and node in one process, ready to code against')
     .option('--port <n>', 'of the node', '4270')
+    .option('--mqtt <port>', 'MQTT broker in the node too (1883 is usual)')
+    .option('--coap <port>', 'CoAP too (5683 is usual)')
     .option('--rpc-port <n>', 'of the chain', '8545')
     .option('--window <duration>', 'length of a window', '1m')
     .option('--challenge <duration>', 'challenge window', '10s')
@@ -239,11 +241,36 @@ function define(context: Context): Command {
     )
     .option('--host <address>', 'interface to listen on', '127.0.0.1')
     .option('--port <n>', 'port to listen on', '4270')
+    .option('--mqtt <port>', 'be an MQTT broker for devices (1883 is usual, 8883 with TLS)')
+    .option('--coap <port>', 'take CoAP (5683 is usual); it has no TLS')
+    .option(
+      '--mqtt-broker <url...>',
+      'take batches from other brokers too; name and password in MACHINEFI_MQTT_USERNAME and MACHINEFI_MQTT_PASSWORD',
+    )
+    .option('--mqtt-broker-ca <file>', 'authority of their certificates, PEM')
+    .addOption(
+      new Option('--mqtt-broker-version <version>', 'of MQTT, spoken to them')
+        .choices(['3.1.1', '5'])
+        .default('5'),
+    )
+    .option(
+      '--tls-cert <file>',
+      'certificate for HTTP, MQTT and brokers, PEM; read again on change',
+    )
+    .option('--tls-key <file>', 'its key, PEM')
+    .option(
+      '--tls-client-ca <file>',
+      'let only clients in that have a certificate of this authority',
+    )
     .addOption(rpcOption())
     .addOption(accountOption())
     .addHelpText(
       'after',
-      examples('node start --network steps.json --data ./node --log-key log.key --bond'),
+      examples(
+        'node start --network steps.json --data ./node --log-key log.key --bond',
+        'node start --network steps.json --data ./node --log-key log.key --mqtt 8883 --tls-cert node.pem --tls-key node.key',
+        'node start --network steps.json --data ./node --log-key log.key --mqtt-broker mqtts://broker.example',
+      ),
     )
     .action(async (options) =>
       (await import('./commands/node/start.js')).startNode(options, context),

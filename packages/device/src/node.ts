@@ -6,3 +6,4 @@ export {
   StoreMismatchError,
 } from './stores/fileStoreErrors.js'
 export { openFileStore } from './stores/openFileStore.js'
+export { createTlsFetch } from './transports/createTlsFetch.js'

@@ -1,10 +1,11 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { AnyClient, Deployment, Network } from '@machinefi/contracts'
-import { fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import { type BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
+import { type CoapLimits, openCoapServer } from './coap/openCoapServer.js'
 import { type AnsweredChallenge, createAnswerer } from './disputes/createAnswerer.js'
 import { greatestSkewMs } from './epochs/buildClaims.js'
 import { createBundler } from './epochs/createBundler.js'
@@ -15,9 +16,13 @@ import { createRoutes } from './http/createRoutes.js'
 import { formatMetrics } from './http/formatMetrics.js'
 import { type HttpLimits, openServer } from './http/openServer.js'
 import { createPipeline, type Outcome, type PipelineLimits } from './ingest/createPipeline.js'
+import { createTopics } from './mqtt/createTopics.js'
+import { type Broker, openMqttClient } from './mqtt/openMqttClient.js'
+import { type MqttLimits, openMqttServer } from './mqtt/openMqttServer.js'
 import { type OpenNetwork, openNetwork } from './network/openNetwork.js'
 import { toProblem } from './problems.js'
 import { openStore } from './store/openStore.js'
+import { openTls, type Tls, type TlsFiles } from './tls/openTls.js'
 
 /**
  * Creates the embedded node: one process, one data directory. It takes signed
@@ -144,7 +149,10 @@ export async function startNode(
     const startedAt = clock()
     let closing = false
     let listening: Promise<string> | undefined
-    let url: string | undefined
+    let tls: Tls | undefined
+    const urls: Node['urls'] = {}
+    /** Everything that listens, or is connected to a broker. */
+    const transports: Transport[] = []
     /** How old the head of the chain may be, ms; infinite while nothing follows it. */
     let maxHeadAgeMs = Number.POSITIVE_INFINITY
 
@@ -173,6 +181,7 @@ export async function startNode(
         else if (!open.status.operator?.logKey || open.status.operator.bond === 0n)
           problems.push(`${open.network.id}: The operator is not bonded: its receipts bind nobody.`)
       }
+      for (const { failure } of transports) if (failure) problems.push(failure.shortMessage)
       return {
         ok: problems.length === 0,
         problems,
@@ -184,39 +193,77 @@ export async function startNode(
           block: open.status.block,
           challenges: answerer.stats(open),
         })),
+        transports: transports.map(({ failure, name, stats }) => ({
+          name,
+          ok: failure === undefined,
+          ...stats,
+        })),
       }
     }
 
-    const server = openServer({
-      limits,
-      onError,
-      routes: createRoutes({
-        bundler: createBundler({
-          epochs,
-          logKey: logSigner.publicKey,
-          settler,
-          store,
-        }),
-        clock,
+    const routes = createRoutes({
+      bundler: createBundler({
         epochs,
-        health,
         logKey: logSigner.publicKey,
-        maxBatchesPerBody: limits.maxBatchesPerBody,
-        metrics: () =>
-          formatMetrics({
-            challenges: answerer.stats,
-            chainFailing: (open) => (chainProblem(open) ? 1 : 0),
-            evidence: () => pipeline.stats.refused.get('equivocation') ?? 0,
-            failing: (open) => (failures.has(open) || settler.waiting(open) ? 1 : 0),
-            networks: all,
-            pipeline,
-          }),
-        networks: opened,
-        pipeline,
         settler,
         store,
       }),
+      clock,
+      epochs,
+      health,
+      logKey: logSigner.publicKey,
+      maxBatchesPerBody: limits.maxBatchesPerBody,
+      metrics: () =>
+        formatMetrics({
+          challenges: answerer.stats,
+          chainFailing: (open) => (chainProblem(open) ? 1 : 0),
+          evidence: () => pipeline.stats.refused.get('equivocation') ?? 0,
+          failing: (open) => (failures.has(open) || settler.waiting(open) ? 1 : 0),
+          networks: all,
+          pipeline,
+          transports,
+        }),
+      networks: opened,
+      pipeline,
+      settler,
+      store,
     })
+    const topics = createTopics({
+      maxAckDelayMs: limits.maxAckDelayMs,
+      maxBatches: limits.maxBatchesPerBody,
+      networks: opened,
+      pipeline,
+      store,
+    })
+
+    async function listen(options: ListenOptions): Promise<string> {
+      const { brokers = [], coapPort, host = '127.0.0.1', mqttPort, port = 4270 } = options
+      if (options.tls) tls = openTls(options.tls, onError)
+      const server = openServer({ limits, onError, routes, tls })
+      transports.push({ name: 'http', stats: {}, close: server.close })
+      urls.http = await server.listen({ host, port })
+      if (mqttPort !== undefined) {
+        const mqtt = openMqttServer({ limits, onError, tls, topics })
+        transports.push({ name: 'mqtt', ...mqtt })
+        urls.mqtt = await mqtt.listen({ host, port: mqttPort })
+      }
+      if (coapPort !== undefined) {
+        const coap = openCoapServer({ limits, onError, routes })
+        transports.push({ name: 'coap', ...coap })
+        urls.coap = await coap.listen({ host, port: coapPort })
+      }
+      for (const broker of brokers)
+        transports.push(
+          openMqttClient({
+            broker,
+            clientId: `machinefi-${operator}`,
+            maxInflight: limits.maxInflight,
+            onError,
+            topics,
+          }),
+        )
+      return urls.http
+    }
 
     /** Whatever keeps members or rules from being read keeps no challenge from being answered. */
     async function followUp(open: OpenNetwork, answer: (open: OpenNetwork) => Promise<void>) {
@@ -254,8 +301,9 @@ export async function startNode(
 
     return {
       get url() {
-        return url
+        return urls.http
       },
+      urls,
       async ingest(network, batches) {
         const open = opened.get(network.toLowerCase())
         if (!open) return batches.map(() => ({ ok: false, problem: toProblem('unknown-network') }))
@@ -279,11 +327,8 @@ export async function startNode(
         await Promise.all(all.map((open) => followUp(open, answerer.answer)))
       },
       health,
-      listen({ host = '127.0.0.1', port = 4270 } = {}) {
-        listening ??= server.listen({ host, port }).then((address) => {
-          url = address
-          return address
-        })
+      listen(options = {}) {
+        listening ??= listen(options)
         return listening
       },
       start({ everyMs = 5000 } = {}) {
@@ -305,7 +350,8 @@ export async function startNode(
         if (closing) return
         closing = true
         // First no new work, then an answer for what is under way, then the files.
-        const drained = server.close(limits.closeGraceMs)
+        const drained = Promise.all(transports.map(({ close }) => close(limits.closeGraceMs)))
+        tls?.close()
         await pipeline.close()
         await settling
         // What is in no block after that is found again at the next start.
@@ -348,8 +394,28 @@ export type NodeOptions = {
   onError?: ((error: unknown) => void) | undefined
 }
 
+/** Where a node takes batches in. Only HTTP is on by default. */
+export type ListenOptions = {
+  /** @default '127.0.0.1' */
+  host?: string | undefined
+  /** Of HTTP. @default 4270 */
+  port?: number | undefined
+  /** Of the node's own MQTT broker, 3.1.1 and 5. */
+  mqttPort?: number | undefined
+  /** Of CoAP, over UDP: there is no TLS for it. */
+  coapPort?: number | undefined
+  /** For HTTP and MQTT. @default plain connections */
+  tls?: TlsFiles | undefined
+  /** Brokers of others, at which batches arrive too. */
+  brokers?: readonly Broker[] | undefined
+}
+
 export type NodeLimits = PipelineLimits &
-  HttpLimits & {
+  CoapLimits &
+  HttpLimits &
+  MqttLimits & {
+    /** How long an MQTT message waits for room until its connection is closed instead. */
+    maxAckDelayMs: number
     /** Answers to challenges under way at a time, for each network. */
     maxAnswers: number
     maxBatchesPerBody: number
@@ -367,8 +433,10 @@ export type NodeLimits = PipelineLimits &
 export type SettledEpoch = StoredEpoch & { network: string }
 
 export type Node = {
-  /** Where it listens. */
+  /** Where it listens for HTTP. */
   readonly url: string | undefined
+  /** Where it listens. */
+  readonly urls: { http?: string; mqtt?: string; coap?: string }
   /** Takes batches in, as received; outcomes in their order. */
   ingest(network: string, batches: readonly Uint8Array[]): Promise<Outcome[]>
   /** Does all epoch work that is due now: cut, build, post, expire. Resolves to what was posted. */
@@ -381,8 +449,8 @@ export type Node = {
   /** Reads new members and rules from the chain. */
   refresh(): Promise<void>
   health(): { ok: boolean; problems: string[] } & Record<string, unknown>
-  /** Serves HTTP; resolves to the URL. Once: a second call resolves to the same. */
-  listen(options?: { host?: string; port?: number }): Promise<string>
+  /** Serves HTTP, and what else is asked for; resolves to the URL. Once: a second call resolves to the same. */
+  listen(options?: ListenOptions): Promise<string>
   /** Follows the chain, answers challenges and settles by a timer until it is closed. */
   start(options?: { everyMs?: number }): void
   /** Answers what was taken in, then lets go of the data directory. */
@@ -397,7 +465,14 @@ export const defaultLimits: NodeLimits = {
   maxPendingBytes: 64 * 1024 * 1024,
   maxSkewMs: 120_000,
   maxAnswers: 8,
+  maxAckDelayMs: 20_000,
   maxBatchesPerBody: 1000,
+  maxCoapBodyBytes: 64 * 1024,
+  maxCoapBytes: 8 * 1024 * 1024,
+  maxInflight: 64,
+  maxPacketBytes: 256 * 1024,
+  maxSubscriptions: 1000,
+  maxUnreadBytes: 1024 * 1024,
   maxBodyBytes: 8 * 1024 * 1024,
   maxConnections: 1024,
   requestTimeoutMs: 30_000,
@@ -405,4 +480,11 @@ export const defaultLimits: NodeLimits = {
   refreshMs: 1000,
   maxHeadAgeMs: 30_000,
   closeGraceMs: 10_000,
+}
+
+type Transport = {
+  name: string
+  stats: Readonly<Record<string, number>>
+  readonly failure?: BaseError | undefined
+  close(graceMs: number): Promise<void>
 }

@@ -22,6 +22,14 @@ export class NodeConfigurationError extends BaseError {
   }
 }
 
+/** A broker that somebody else runs cannot be used; its address is named without what may be secret in it. */
+export class BrokerError extends BaseError {
+  override readonly name = 'BrokerError'
+  constructor(host: string, reason: string, cause?: unknown) {
+    super(`The broker ${host} ${reason}.`, { kind: 'transport', cause })
+  }
+}
+
 /**
  * A write could not be made durable. What the disk holds is unknown from here
  * on, so the node takes nothing more in until it is started again.

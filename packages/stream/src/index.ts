@@ -10,6 +10,7 @@ export type {
 } from './chain/chain.js'
 export {
   createNode,
+  type ListenOptions,
   type Node,
   type NodeLimits,
   type NodeOptions,
@@ -18,6 +19,7 @@ export {
 export type { AnsweredChallenge } from './disputes/createAnswerer.js'
 export type { BuiltEpoch, Claim, Posted, StoredEpoch } from './epochs/openEpochStore.js'
 export {
+  BrokerError,
   ChallengeError,
   DataDirectoryError,
   EpochConflictError,
@@ -26,4 +28,6 @@ export {
   StoreFailedError,
 } from './errors.js'
 export type { Outcome } from './ingest/createPipeline.js'
+export type { Broker } from './mqtt/openMqttClient.js'
 export { type Problem, type ProblemReason, problemBase } from './problems.js'
+export type { TlsFiles } from './tls/openTls.js'

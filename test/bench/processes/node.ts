@@ -79,6 +79,7 @@ process.on('disconnect', () => process.exit())
 const ready: NodeReady = {
   network: chain.network.id,
   startTime,
-  url: await node.listen({ port: 0 }),
+  url: await node.listen({ coapPort: 0, mqttPort: 0, port: 0 }),
+  urls: node.urls,
 }
 process.send!(ready)

@@ -15,6 +15,7 @@ import { createSoftwareSigner } from '@machinefi/device'
 import { encodeMetricParams, type Metric } from '@machinefi/proof'
 import {
   createNode,
+  type ListenOptions,
   type Node,
   type NodeLimits,
   type NodeOptions,
@@ -122,7 +123,7 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
       onError: options.onError,
     })
     closers.push(() => node.close())
-    const url = await node.listen({ port })
+    const url = await node.listen({ ...options.listen, port })
     return {
       ...{ anvil, client, close, connect, deployment, logSigner, network, node, operator, url },
       fromBlock: receipt.blockNumber,
@@ -141,6 +142,8 @@ export declare namespace startDevnet {
     /** A temporary folder by default. */
     dataDir?: string
     limits?: Partial<NodeLimits> | undefined
+    /** What the node takes in beside HTTP. */
+    listen?: Pick<ListenOptions, 'coapPort' | 'mqttPort'>
     metric: Metric
     onAnswer?: NodeOptions['onAnswer']
     onEpoch?: (epoch: SettledEpoch) => void

@@ -9,12 +9,15 @@ import { parseSchema } from '../options/parseSchema.js'
 import { formatWindow } from '../options/parseWindow.js'
 import { formatError } from '../output/formatError.js'
 import { formatJson } from '../output/formatJson.js'
+import { coapWarning } from './node/start.js'
 
 type Options = {
   cap: string
   challenge: string
+  coap?: string
   json?: boolean
   metric: string
+  mqtt?: string
   networkFile?: string
   port: string
   rate: string
@@ -35,7 +38,11 @@ export async function dev(options: Options, context: Context): Promise<void> {
   const devnet = await startDevnet({
     anvil: {
       hardfork: 'osaka',
-      port: parseInteger('--rpc-port', options.rpcPort, { most: 65_535 }),
+      port: toPort('--rpc-port', options.rpcPort),
+    },
+    listen: {
+      ...(options.coap !== undefined && { coapPort: toPort('--coap', options.coap) }),
+      ...(options.mqtt !== undefined && { mqttPort: toPort('--mqtt', options.mqtt) }),
     },
     metric,
     onAnswer: ({ id, kind, window }) =>
@@ -53,7 +60,7 @@ export async function dev(options: Options, context: Context): Promise<void> {
       rate: BigInt(parseInteger('--rate', options.rate)),
       threshold: BigInt(parseInteger('--threshold', options.threshold)),
     },
-    port: parseInteger('--port', options.port, { most: 65_535 }),
+    port: toPort('--port', options.port),
     schema,
     times: {
       challengeWindow,
@@ -80,8 +87,12 @@ export async function dev(options: Options, context: Context): Promise<void> {
         { deployment, fromBlock: 0n, network, schema },
         context,
       )
+    const { coap, mqtt } = node.urls
+    if (coap !== undefined) context.stderr.write(`${coap}: ${coapWarning}\n`)
     const facts = {
       node: url,
+      mqtt,
+      coap,
       rpc: anvil.url,
       ...deployment,
       // Last: `disputes` is the network's own, not what it is a copy of.
@@ -102,13 +113,17 @@ export async function dev(options: Options, context: Context): Promise<void> {
   }
 }
 
+const toPort = (name: string, text: string) => parseInteger(name, text, { most: 65_535 })
+
 function format(facts: {
   accounts: readonly string[]
   chainId: number
+  coap?: string | undefined
   disputes: string
   factory: string
   id: string
   membership: string
+  mqtt?: string | undefined
   node: string
   registry: string
   rpc: string
@@ -119,6 +134,9 @@ function format(facts: {
   const { accounts } = facts
   const lines: [string, string][] = [
     ['node', facts.node],
+    ...(['mqtt', 'coap'] as const).flatMap((name): [string, string][] =>
+      facts[name] === undefined ? [] : [[name, facts[name]]],
+    ),
     ['chain', `${facts.rpc} (id ${facts.chainId})`],
     ['network', facts.id],
     ['window', `${facts.windowMs / 1000} s`],

@@ -9,7 +9,29 @@ import { type Answer, toProblem } from './request.js'
  * @throws {TransportError} anything else, or another number of answers.
  */
 export function readAnswers(bytes: Uint8Array, count: number): readonly Answer[] {
+  const reader = openReader(bytes)
   const answers: Answer[] = []
+  while (!reader.done() && answers.length < count) answers.push(reader.answer())
+  if (!reader.done() || answers.length < count) fail()
+  return answers
+}
+
+/**
+ * Reads the answers of one message on a device's topic: a CBOR sequence of
+ * arrays `[digest, answer]`, with the SHA-256 of the bytes that are answered.
+ *
+ * @throws {TransportError} anything else.
+ */
+export function readNamedAnswers(
+  bytes: Uint8Array,
+): readonly { digest: Uint8Array; answer: Answer }[] {
+  const reader = openReader(bytes)
+  const answers: { digest: Uint8Array; answer: Answer }[] = []
+  while (!reader.done()) answers.push({ digest: reader.digest(), answer: reader.answer() })
+  return answers
+}
+
+function openReader(bytes: Uint8Array) {
   let at = 0
 
   function head(): [major: number, argument: number] {
@@ -36,28 +58,34 @@ export function readAnswers(bytes: Uint8Array, count: number): readonly Answer[]
     return major === 3 ? new TextDecoder().decode(take(length)) : fail()
   }
 
-  while (at < bytes.length && answers.length < count) {
+  function answer(): Answer {
     const [major, argument] = head()
-    if (major === 2) answers.push({ bytes: take(argument) })
-    else if (major === 5) {
-      const fields: { [name: string]: unknown } = Object.create(null)
-      for (let i = 0; i < argument; i++) {
-        const name = text()
-        const start = at
-        const [type, value] = head()
-        if (type === 0) fields[name] = value
-        else if (type === 3) {
-          at = start
-          fields[name] = text()
-        } else fail()
-      }
-      const { retryAfter } = fields
-      const retryAfterMs = typeof retryAfter === 'number' ? 1000 * retryAfter : undefined
-      answers.push({ problem: toProblem(fields), retryAfterMs })
-    } else fail()
+    if (major === 2) return { bytes: take(argument) }
+    if (major !== 5) fail()
+    const fields: { [name: string]: unknown } = Object.create(null)
+    for (let i = 0; i < argument; i++) {
+      const name = text()
+      const start = at
+      const [type, value] = head()
+      if (type === 0) fields[name] = value
+      else if (type === 3) {
+        at = start
+        fields[name] = text()
+      } else fail()
+    }
+    const { retryAfter } = fields
+    const retryAfterMs = typeof retryAfter === 'number' ? 1000 * retryAfter : undefined
+    return { problem: toProblem(fields), retryAfterMs }
   }
-  if (at < bytes.length || answers.length < count) fail()
-  return answers
+
+  /** The head of an array of two, and its first item. */
+  function digest(): Uint8Array {
+    const [array, items] = head()
+    const [string, length] = head()
+    return array === 4 && items === 2 && string === 2 && length === 32 ? take(32) : fail()
+  }
+
+  return { answer, digest, done: () => at >= bytes.length }
 }
 
 function fail(): never {

@@ -1,10 +1,11 @@
-import { concatBytes, toHex } from '@machinefi/core'
-import { createCheckpointCache, verifyReceipt } from '@machinefi/proof'
-import { readAnswers } from './answers.js'
-import { ReceiptError, TransportError } from './errors.js'
+import { toHex } from '@machinefi/core'
+import { createCheckpointCache } from '@machinefi/proof'
+import { parseNextSeq } from './parseNextSeq.js'
+import { postBatches } from './postBatches.js'
 import { readNodeNetwork } from './readNodeNetwork.js'
-import { type Answer, isRetryable, request, toError } from './request.js'
-import type { Problem, QueuedBatch, Transport } from './transport.js'
+import { request } from './request.js'
+import { type LogKey, toDelivery } from './toDelivery.js'
+import type { QueuedBatch, Transport } from './transport.js'
 
 /**
  * Delivers batches to a stream node over HTTP: one as `application/cose`, more
@@ -78,12 +79,17 @@ export function http(url: string, options: http.Options = {}): Transport {
     try {
       const key = await logKeyOf(network, networkHex, controller.signal)
       const batches = taken.flatMap((job) => job.batches)
-      const answers = await post(networkHex, batches, controller.signal)
+      const { signal } = controller
+      const answers = await postBatches(batches, (body, rest) =>
+        request(`${base}/networks/${networkHex}/batches`, { ...call, ...rest, body, signal }),
+      )
       let at = 0
       for (const job of taken) {
         const deliveries: Transport.Delivery[] = []
         for (const batch of job.batches)
-          deliveries.push(await judge(answers[at++]!, batch, job, key))
+          deliveries.push(
+            await toDelivery(answers[at++]!, batch, { ...job, ...key, cache, maxSkewMs }),
+          )
         job.resolve(deliveries)
       }
     } catch (error) {
@@ -104,74 +110,6 @@ export function http(url: string, options: http.Options = {}): Transport {
       known.catch(() => keys.delete(networkHex))
     }
     return known
-  }
-
-  /** One answer for each batch, in order. */
-  async function post(
-    networkHex: string,
-    batches: readonly QueuedBatch[],
-    signal: AbortSignal,
-  ): Promise<readonly Answer[]> {
-    const single = batches.length === 1
-    const response = await request(`${base}/networks/${networkHex}/batches`, {
-      ...call,
-      signal,
-      body: concatBytes(...batches.map(({ bytes }) => bytes)),
-      contentType: single ? 'application/cose' : 'application/cbor-seq',
-      maxResponseBytes: 8192 * (batches.length + 1),
-    })
-    if ('bytes' in response)
-      return single ? [response] : readAnswers(response.bytes, batches.length)
-    const { status } = response.problem
-    if (isRetryable(status)) throw toError(response)
-    if (single) return [response]
-    // A whole body refused: too large for this node, or spoilt by one batch. Halves will tell.
-    if (isFinal(response.problem)) {
-      const middle = batches.length >> 1
-      return [
-        ...(await post(networkHex, batches.slice(0, middle), signal)),
-        ...(await post(networkHex, batches.slice(middle), signal)),
-      ]
-    }
-    return batches.map(() => response)
-  }
-
-  async function judge(
-    answer: Answer,
-    batch: QueuedBatch,
-    { network, clock }: Job,
-    { logKey, operator }: LogKey,
-  ): Promise<Transport.Delivery> {
-    if ('problem' in answer) {
-      const { problem } = answer
-      if (isProblem(problem, 'unknown-device'))
-        return { status: 'failed', error: toUnknownDevice(problem) }
-      if (isRetryable(problem.status)) return { status: 'failed', error: toError(answer) }
-      return { status: 'refused', problem, final: isFinal(problem) }
-    }
-    const { id, end, seq } = batch
-    const receipt = answer.bytes
-    const verdict = await verifyReceipt(receipt, {
-      cache,
-      id,
-      network,
-      operator,
-      publicKey: logKey,
-    })
-    const reason = verdict.ok ? checkTime(verdict.checkpoint.time, end, clock()) : verdict.reason
-    if (!verdict.ok || reason !== null)
-      return { status: 'failed', error: new ReceiptError(String(reason), { seq }) }
-    return { status: 'delivered', receipt, index: verdict.index }
-  }
-
-  /**
-   * A duplicate gets its first receipt again, however long ago that was, so the batch itself is
-   * the lower bound. A date to come would let the operator cut the log before it.
-   */
-  function checkTime(time: number, end: number, now: number): string | null {
-    if (time > now + maxSkewMs) return 'dated in the future'
-    // Receipts are dated in whole seconds.
-    return time + 1000 <= end - maxSkewMs ? 'dated before the batch' : null
   }
 
   return {
@@ -207,15 +145,7 @@ export function http(url: string, options: http.Options = {}): Transport {
     async readNextSeq({ network, device, signal }) {
       const path = `/networks/${toHex(network)}/devices/${toHex(device)}`
       const response = await request(base + path, { ...call, signal, maxResponseBytes: 65_536 })
-      if ('problem' in response) {
-        const { problem } = response
-        // Not taken for new: the node may be behind the chain.
-        if (isProblem(problem, 'not-found')) throw toUnknownDevice(problem)
-        throw toError(response)
-      }
-      const nextSeq = parseNextSeq(response.bytes)
-      if (nextSeq === undefined) throw new TransportError('The node did not say its next seq.')
-      return nextSeq
+      return parseNextSeq(response)
     },
   }
 }
@@ -241,8 +171,6 @@ export declare namespace http {
   }
 }
 
-type LogKey = { logKey: Uint8Array; operator: Uint8Array | undefined }
-
 type Job = {
   readonly batches: readonly QueuedBatch[]
   readonly network: Uint8Array
@@ -251,50 +179,4 @@ type Job = {
   onAbort(): void
   resolve(deliveries: readonly Transport.Delivery[]): void
   reject(error: unknown): void
-}
-
-/** Registration takes its time, and a node may be behind the chain: what waits goes on waiting. */
-function toUnknownDevice({ detail }: Problem): TransportError {
-  return new TransportError('The node does not know the device yet.', {
-    metaMessages: [
-      ...(detail === undefined ? [] : [detail]),
-      'Is it registered, and a member of this network?',
-    ],
-  })
-}
-
-function isProblem({ type }: Problem, reason: string): boolean {
-  return type === problemBase + reason
-}
-
-/**
- * Whether the batch itself can never pass. That its device is not registered
- * yet, that the node does not serve the network yet or speaks otherwise, or
- * that a clock is ahead, is no verdict on the batch; nor is a proxy's.
- */
-function isFinal({ status, type }: Problem): boolean {
-  if (type.startsWith(problemBase)) return !passing.includes(type.slice(problemBase.length))
-  return [400, 409, 410, 413, 422].includes(status)
-}
-
-const problemBase = 'https://machinefi.dev/problems/'
-const passing = [
-  'encoding',
-  'future',
-  'media-type',
-  'method',
-  'not-found',
-  'unknown-device',
-  'unknown-network',
-]
-
-function parseNextSeq(bytes: Uint8Array): number | undefined {
-  try {
-    const { nextSeq } = JSON.parse(new TextDecoder().decode(bytes)) as { nextSeq?: unknown }
-    return Number.isSafeInteger(nextSeq) && (nextSeq as number) >= 0
-      ? (nextSeq as number)
-      : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -6,9 +6,10 @@ import type { Bundler } from '../epochs/createBundler.js'
 import type { Settler } from '../epochs/createSettler.js'
 import type { Claim, EpochStore, StoredEpoch } from '../epochs/openEpochStore.js'
 import type { Pipeline } from '../ingest/createPipeline.js'
+import { takeIn } from '../ingest/takeIn.js'
 import type { Member } from '../network/createMemberTable.js'
 import type { OpenNetwork } from '../network/openNetwork.js'
-import { type ProblemReason, toProblem } from '../problems.js'
+import type { ProblemReason } from '../problems.js'
 import type { Store } from '../store/openStore.js'
 import { createOpenApi } from './createOpenApi.js'
 import {
@@ -19,7 +20,7 @@ import {
   type Reply,
   type Route,
 } from './openServer.js'
-import { encodeOutcomes, splitSequence } from './splitSequence.js'
+import { encodeOutcomes } from './splitSequence.js'
 
 /** Every operation of the node's API. */
 export function createRoutes(options: createRoutes.Options): Route[] {
@@ -93,6 +94,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'POST',
       path: `${network}/batches`,
       summary: 'Take in one signed batch, or a CBOR sequence of them',
+      constrained: true,
       accepts: ['application/cose', 'application/cbor-seq'],
       returns: ['application/cose', 'application/cbor-seq'],
       problems: ingestProblems,
@@ -104,45 +106,21 @@ export function createRoutes(options: createRoutes.Options): Route[] {
             'media-type',
             'application/cose for one batch, application/cbor-seq for a sequence of them.',
           )
-        const body = await call.body()
-        if (body.length === 0) throw new ProblemError('body', 'The body is empty.')
         const single = type === 'application/cose'
-        const split = splitSequence(
-          body,
-          single
-            ? {
-                maxItems: 1,
-                tooMany: toProblem(
-                  'body',
-                  'There are bytes after the batch; a sequence of batches is application/cbor-seq.',
-                ),
-              }
-            : {
-                maxItems: maxBatchesPerBody,
-                tooMany: toProblem('body-too-large', `More than ${maxBatchesPerBody} batches.`),
-              },
-        )
-        if (!split.ok) {
-          await pipeline.submit(open.state, [split.problem])
-          return problemReply(split.problem)
-        }
-        const answers = await pipeline.submit(open.state, split.items)
-        if (!single) {
-          // Nothing was taken in: say so where every client looks.
-          const [first] = answers
-          if (
-            !first!.ok &&
-            first!.problem.status === 503 &&
-            answers.every((a) => !a.ok && a.problem === first!.problem)
-          )
-            return problemReply(first!.problem)
+        const taken = await takeIn(await call.body(), {
+          maxBatches: maxBatchesPerBody,
+          network: open.state,
+          pipeline,
+          single,
+        })
+        if (!taken.ok) return problemReply(taken.problem)
+        if (!single)
           return {
             status: 200,
             type: 'application/cbor-seq',
-            body: encodeOutcomes(answers),
+            body: encodeOutcomes(taken.outcomes),
           }
-        }
-        const [answer] = answers
+        const [answer] = taken.outcomes
         return answer!.ok
           ? { status: 200, type: 'application/cose', body: answer!.receipt }
           : problemReply(answer!.problem)
@@ -168,6 +146,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: device,
       summary: 'What the node knows of a device: membership, seq, gaps',
+      constrained: true,
       returns: [json],
       problems: notDevice,
       async handle(call) {

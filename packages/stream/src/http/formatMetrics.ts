@@ -3,7 +3,7 @@ import type { OpenNetwork } from '../network/openNetwork.js'
 
 /** The node's counters in Prometheus' text format. */
 export function formatMetrics(options: formatMetrics.Options): string {
-  const { evidence, networks, pipeline } = options
+  const { evidence, networks, pipeline, transports } = options
   const { stats } = pipeline
   const lines: string[] = []
   const metric = (
@@ -89,6 +89,38 @@ export function formatMetrics(options: formatMetrics.Options): string {
     'Batches refused as a second of one seq.',
     one(evidence()),
   )
+  const stat = (name: string) =>
+    transports.flatMap(({ name: transport, stats }) =>
+      name in stats ? [[{ transport }, stats[name]!] as const] : [],
+    )
+  metric(
+    'transport_connections',
+    'gauge',
+    'Open connections; to a broker 1 or 0.',
+    stat('connections'),
+  )
+  metric('transport_messages_total', 'counter', 'Messages and requests received.', [
+    ...stat('messages'),
+    ...stat('requests'),
+  ])
+  metric(
+    'transport_pending',
+    'gauge',
+    'Messages and requests that are not answered yet.',
+    stat('pending'),
+  )
+  metric(
+    'transport_unacknowledged_total',
+    'counter',
+    'MQTT messages left to be sent again: no room, or no disk.',
+    stat('unacknowledged'),
+  )
+  metric(
+    'transport_failing',
+    'gauge',
+    '1 while a broker cannot be used.',
+    transports.map(({ failure, name }) => [{ transport: name }, failure ? 1 : 0] as const),
+  )
   return `${lines.join('\n')}\n`
 }
 
@@ -100,5 +132,10 @@ export declare namespace formatMetrics {
     failing: (open: OpenNetwork) => number
     networks: readonly OpenNetwork[]
     pipeline: Pipeline
+    transports: readonly {
+      name: string
+      failure?: unknown
+      stats: Readonly<Record<string, number>>
+    }[]
   }
 }

@@ -5,11 +5,13 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { BaseError } from '@machinefi/core'
 import { type Problem, type ProblemReason, toProblem } from '../problems.js'
+import type { Tls } from '../tls/openTls.js'
 import { problemDocument } from './splitSequence.js'
 
 /**
@@ -17,27 +19,30 @@ import { problemDocument } from './splitSequence.js'
  * everything, every error a problem document.
  */
 export function openServer(options: openServer.Options): HttpServer {
-  const { limits, onError, routes } = options
+  const { limits, onError, routes, tls } = options
   const compiled = routes.map((route) => ({ route, segments: route.path.split('/').slice(1) }))
   /** The requests of every connection that are not answered yet. */
   const sockets = new Map<Duplex, Set<IncomingMessage>>()
   let bodyBytes = 0
   let closing = false
 
-  const server: Server = createServer(
-    {
-      // Checked in `answer`: node would refuse without a word.
-      requireHostHeader: false,
-      headersTimeout: limits.requestTimeoutMs,
-      keepAliveTimeout: limits.keepAliveTimeoutMs,
-      maxHeaderSize: 16_384,
-      requestTimeout: limits.requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(30_000, limits.requestTimeoutMs),
-    },
-    onRequest,
-  )
+  const settings = {
+    // Checked in `answer`: node would refuse without a word.
+    requireHostHeader: false,
+    headersTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    maxHeaderSize: 16_384,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(30_000, limits.requestTimeoutMs),
+  }
+  let server: Server
+  if (tls) {
+    const secure = createTlsServer({ ...settings, ...tls.options }, onRequest)
+    tls.onChange((options) => secure.setSecureContext(options))
+    server = secure
+  } else server = createServer(settings, onRequest)
   server.maxConnections = limits.maxConnections
-  server.on('connection', (socket) => {
+  server.on(tls ? 'secureConnection' : 'connection', (socket: Duplex) => {
     sockets.set(socket, new Set())
     socket.on('close', () => sockets.delete(socket))
   })
@@ -102,7 +107,7 @@ export function openServer(options: openServer.Options): HttpServer {
     const method = request.method === 'HEAD' ? 'GET' : request.method
     const allowed: string[] = []
     for (const { route, segments: template } of compiled) {
-      const values = match(template, segments)
+      const values = matchPath(template, segments)
       if (!values) continue
       if (route.method !== method) {
         allowed.push(route.method)
@@ -235,7 +240,9 @@ export function openServer(options: openServer.Options): HttpServer {
           server.on('error', onError)
           const { address, family, port } = server.address() as AddressInfo
           const name = family === 'IPv6' ? `[${address}]` : address
-          resolve(`http://${name === '0.0.0.0' || name === '[::]' ? '127.0.0.1' : name}:${port}`)
+          resolve(
+            `${tls ? 'https' : 'http'}://${name === '0.0.0.0' || name === '[::]' ? '127.0.0.1' : name}:${port}`,
+          )
         })
       }),
     async close(graceMs) {
@@ -258,6 +265,8 @@ export declare namespace openServer {
     /** Told of errors that are nobody's fault but the node's. */
     onError: (error: unknown) => void
     routes: readonly Route[]
+    /** Without it the connections are plain. */
+    tls?: Tls | undefined
   }
 }
 
@@ -284,6 +293,8 @@ export type Route = {
   /** `/networks/{network}`: OpenAPI's template. */
   path: string
   summary: string
+  /** Served over CoAP too: what a device needs. */
+  constrained?: boolean
   query?: Readonly<Record<string, { description: string; integer?: boolean; required?: boolean }>>
   /** Media types of the request body, of which one is needed. */
   accepts?: readonly string[]
@@ -345,7 +356,8 @@ export function quote(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
 }
 
-function match(
+/** The parameters of a path that fits a template, both split at `/`. */
+export function matchPath(
   template: readonly string[],
   segments: readonly string[],
 ): Record<string, string> | undefined {

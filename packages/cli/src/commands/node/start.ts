@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { bondOperator, readConfig, readOperator } from '@machinefi/contracts'
 import { BaseError, toHex } from '@machinefi/core'
 import { openKeyFile } from '@machinefi/device/node'
-import { ChallengeError, createNode } from '@machinefi/stream'
+import { ChallengeError, createNode, type ListenOptions } from '@machinefi/stream'
 import { formatEther } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
@@ -17,19 +17,27 @@ import { formatJson } from '../../output/formatJson.js'
 type Options = {
   account?: string
   bond?: boolean
+  coap?: string
   data: string
   host: string
   json?: boolean
   logKey: string
+  mqtt?: string
+  mqttBroker?: string[]
+  mqttBrokerCa?: string
+  mqttBrokerVersion: '3.1.1' | '5'
   network: string[]
   peer?: string[]
   port: string
   rpc: string
+  tlsCert?: string
+  tlsClientCa?: string
+  tlsKey?: string
 }
 
 /** `machinefi node start`: serves until it is told to stop, then drains. */
 export async function startNode(options: Options, context: Context): Promise<void> {
-  const port = parseInteger('--port', options.port, { most: 65_535 })
+  const listenOptions = toListenOptions(options, context)
   const peers = (options.peer ?? []).map((url) => parseUrl(url))
   const files = await Promise.all(options.network.map((file) => readNetworkFile(file, context)))
   const [first] = files
@@ -93,12 +101,14 @@ export async function startNode(options: Options, context: Context): Promise<voi
       ),
   })
   try {
-    const url = await node.listen({ host: options.host, port })
+    const url = await node.listen(listenOptions)
     node.start()
+    const { coap, mqtt } = node.urls
+    if (coap !== undefined) context.stderr.write(`${coap}: ${coapWarning}\n`)
     context.stdout.write(
       options.json
-        ? `${formatJson({ url, networks: files.map(({ network }) => network.id) }, { indent: 0 })}\n`
-        : `${url}\n`,
+        ? `${formatJson({ url, coap, mqtt, networks: files.map(({ network }) => network.id) }, { indent: 0 })}\n`
+        : `${[url, mqtt, coap].filter((each) => each !== undefined).join('\n')}\n`,
     )
     await new Promise<void>((resolve) => {
       if (context.signal.aborted) resolve()
@@ -106,6 +116,43 @@ export async function startNode(options: Options, context: Context): Promise<voi
     })
   } finally {
     await node.close()
+  }
+}
+
+/** Said wherever a node takes CoAP. */
+export const coapWarning =
+  'CoAP has no transport security. Signed batches cannot be altered; everyone on the way can read them.'
+
+function toListenOptions(options: Options, { cwd, env }: Context): ListenOptions {
+  const toPort = (name: string, text: string) => parseInteger(name, text, { most: 65_535 })
+  const toPath = (file: string | undefined) => (file === undefined ? undefined : resolve(cwd, file))
+  const certFile = toPath(options.tlsCert)
+  const keyFile = toPath(options.tlsKey)
+  const clientCaFile = toPath(options.tlsClientCa)
+  if ((certFile === undefined) !== (keyFile === undefined) || (clientCaFile && !certFile))
+    throw new TlsFilesError()
+  return {
+    brokers: (options.mqttBroker ?? []).map((url) => ({
+      url,
+      caFile: toPath(options.mqttBrokerCa),
+      certFile,
+      keyFile,
+      password: env.MACHINEFI_MQTT_PASSWORD,
+      protocolVersion: options.mqttBrokerVersion === '5' ? 5 : 4,
+      username: env.MACHINEFI_MQTT_USERNAME,
+    })),
+    coapPort: options.coap === undefined ? undefined : toPort('--coap', options.coap),
+    host: options.host,
+    mqttPort: options.mqtt === undefined ? undefined : toPort('--mqtt', options.mqtt),
+    port: toPort('--port', options.port),
+    tls: certFile && keyFile ? { certFile, clientCaFile, keyFile } : undefined,
+  }
+}
+
+export class TlsFilesError extends BaseError {
+  override readonly name = 'TlsFilesError'
+  constructor() {
+    super('--tls-cert and --tls-key go together, and --tls-client-ca with both.', { kind: 'input' })
   }
 }
 

@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseAddress, toHex } from '@machinefi/core'
+import { encode } from 'cbor-x'
+import { matchPath } from '../http/openServer.js'
+import { problemDocument } from '../http/splitSequence.js'
+import type { Outcome, Pipeline } from '../ingest/createPipeline.js'
+import { takeIn } from '../ingest/takeIn.js'
+import type { OpenNetwork } from '../network/openNetwork.js'
+import { type Problem, toProblem } from '../problems.js'
+import type { Store } from '../store/openStore.js'
+
+/**
+ * What the node does with a message that was published to it, whoever the
+ * broker is: the topics that devices may write, and what is said to them on
+ * `machinefi/{network}/receipts/{device}`.
+ *
+ * Every answer names what it answers by the SHA-256 of the bytes that were
+ * sent: whoever else may publish cannot make a device give up a batch by a
+ * spoilt copy of it.
+ */
+export function createTopics(options: createTopics.Options): Topics {
+  const { maxAckDelayMs, maxBatches, networks, pipeline, store } = options
+
+  const receivers: readonly { template: readonly string[]; receive: Receiver }[] = [
+    { template: 'machinefi/{network}/batches'.split('/'), receive: receiveBatches },
+    { template: 'machinefi/{network}/devices/{device}'.split('/'), receive: receiveQuestion },
+  ]
+
+  async function receiveBatches(open: OpenNetwork, payload: Uint8Array): Promise<Received> {
+    const deadline = performance.now() + maxAckDelayMs
+    for (let waitMs = 20; ; waitMs = Math.min(2 * waitMs, 1000)) {
+      const taken = await takeIn(payload, { maxBatches, network: open.state, pipeline })
+      if (taken.ok) return { ok: true, messages: toMessages(open, taken.items, taken.outcomes) }
+      // Bytes that are no batch have no device to be told.
+      if (taken.problem.status !== 503) return { ok: true, messages: [] }
+      if (taken.problem.reason !== 'overloaded' || performance.now() + waitMs > deadline)
+        return { ok: false, problem: taken.problem }
+      await sleep(waitMs, undefined, { ref: false })
+    }
+  }
+
+  /** A nonce of the device's, answered with the seq the log expects of it next. */
+  async function receiveQuestion(
+    open: OpenNetwork,
+    payload: Uint8Array,
+    { device }: Readonly<Record<string, string>>,
+  ): Promise<Received> {
+    if (payload.length > maxNonceBytes) return { ok: true, messages: [] }
+    let address: Uint8Array
+    try {
+      address = parseAddress(device!)
+    } catch {
+      return { ok: true, messages: [] }
+    }
+    const { members } = open.state
+    // It may have joined since, as when a batch of it comes in.
+    if (!members.get(address)) await open.refreshSoon()
+    const member = members.get(address)
+    const answer = member
+      ? encodeBytes(Buffer.from(JSON.stringify({ nextSeq: store.nextSeq(member.number) })))
+      : encode(
+          problemDocument(toProblem('not-found', 'The device is not a member of this network.')),
+        )
+    return {
+      ok: true,
+      messages: [
+        {
+          topic: receiptsTopic(open, address),
+          payload: encodeAnswer(digestOf(payload), answer),
+        },
+      ],
+    }
+  }
+
+  return {
+    filters: [...networks.values()].flatMap(({ network }) => {
+      const base = `machinefi/${network.id.toLowerCase()}`
+      return [`${base}/batches`, `${base}/devices/+`]
+    }),
+    find(topic) {
+      const segments = topic.split('/')
+      for (const { receive, template } of receivers) {
+        const values = matchPath(template, segments)
+        const open = values && networks.get(values.network!.toLowerCase())
+        if (open) return (payload) => receive(open, payload, values)
+      }
+      return undefined
+    },
+    isReceipts(topic) {
+      const [root, network, kind, device, ...rest] = topic.split('/')
+      return (
+        root === 'machinefi' &&
+        kind === 'receipts' &&
+        rest.length === 0 &&
+        networks.has(`${network}`) &&
+        /^0x[0-9a-f]{40}$/.test(`${device}`)
+      )
+    },
+  }
+}
+
+export declare namespace createTopics {
+  type Options = {
+    /** How long a message may wait for room until it is left unacknowledged. */
+    maxAckDelayMs: number
+    maxBatches: number
+    /** By id, lower-case hex. */
+    networks: ReadonlyMap<string, OpenNetwork>
+    pipeline: Pipeline
+    store: Store
+  }
+}
+
+export type Topics = {
+  /** What the node subscribes to at a broker. */
+  readonly filters: readonly string[]
+  /** What to do with a message; undefined for a topic that nobody may write. */
+  find(topic: string): ((payload: Uint8Array) => Promise<Received>) | undefined
+  /** Whether it is the topic of the receipts of one device, which anyone may read. */
+  isReceipts(topic: string): boolean
+}
+
+/** `ok`: to be acknowledged; else nothing of it was taken in, and it must come again. */
+export type Received = { ok: true; messages: readonly Message[] } | { ok: false; problem: Problem }
+
+export type Message = { topic: string; payload: Uint8Array }
+
+type Receiver = (
+  open: OpenNetwork,
+  payload: Uint8Array,
+  values: Readonly<Record<string, string>>,
+) => Promise<Received>
+
+/** One message for each device, with an answer for each of its batches. */
+function toMessages(
+  open: OpenNetwork,
+  items: Extract<takeIn.Result, { ok: true }>['items'],
+  outcomes: readonly Outcome[],
+): Message[] {
+  const byTopic = new Map<string, Uint8Array[]>()
+  for (const [i, item] of items.entries()) {
+    if (!('bytes' in item)) continue
+    const outcome = outcomes[i]!
+    const answer = encodeAnswer(
+      digestOf(item.bytes),
+      outcome.ok ? encodeBytes(outcome.receipt) : encode(problemDocument(outcome.problem)),
+    )
+    const topic = receiptsTopic(open, item.device)
+    const answers = byTopic.get(topic)
+    if (answers) answers.push(answer)
+    else byTopic.set(topic, [answer])
+  }
+  return [...byTopic].map(([topic, answers]) => ({ topic, payload: Buffer.concat(answers) }))
+}
+
+function receiptsTopic({ network }: OpenNetwork, device: Uint8Array): string {
+  return `machinefi/${network.id.toLowerCase()}/receipts/${toHex(device)}`
+}
+
+/** [digest, answer] */
+function encodeAnswer(digest: Uint8Array, answer: Uint8Array): Uint8Array {
+  return Buffer.concat([answerHead, digest, answer])
+}
+
+/** As a plain byte string: cbor-x tags every array of bytes that is no Buffer. */
+function encodeBytes({ buffer, byteLength, byteOffset }: Uint8Array): Uint8Array {
+  return encode(Buffer.from(buffer, byteOffset, byteLength))
+}
+
+function digestOf(bytes: Uint8Array): Uint8Array {
+  return createHash('sha256').update(bytes).digest()
+}
+
+/** An array of two, a byte string of 32. */
+const answerHead = Buffer.from([0x82, 0x58, 0x20])
+const maxNonceBytes = 64

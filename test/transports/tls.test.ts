@@ -1,0 +1,154 @@
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect } from 'node:tls'
+import { http, type Transport } from '@machinefi/device'
+import { mqtt } from '@machinefi/device/mqtt'
+import { createTlsFetch } from '@machinefi/device/node'
+import { batchId } from '@machinefi/telemetry'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openTls } from '../../packages/stream/src/tls/openTls.js'
+import { createTestNode, type TestNode } from '../../packages/stream/test/createTestNode.js'
+
+const openssl = '/usr/bin/openssl'
+
+describe.skipIf(!existsSync(openssl) && !process.env.CI)('TLS', () => {
+  let folder: string
+  let t: TestNode
+  const path = (name: string) => join(folder, name)
+  const run = (...args: string[]) => execFileSync(openssl, args, { cwd: folder, stdio: 'pipe' })
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  /** A certificate of the authority, for this machine. */
+  const issue = (name: string, ca = 'ca') => {
+    run('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
+    writeFileSync(path('ext'), 'subjectAltName=IP:127.0.0.1,DNS:localhost')
+    const signing = [
+      '-CA',
+      `${ca}.pem`,
+      '-CAkey',
+      `${ca}.key`,
+      '-CAcreateserial',
+      '-extfile',
+      'ext',
+    ]
+    run('x509', '-req', '-in', `${name}.csr`, ...signing, '-out', `${name}.pem`, '-days', '2')
+  }
+  const authority = (name: string) =>
+    run(
+      'req',
+      '-x509',
+      ...newKey,
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.pem`,
+      '-subj',
+      `/CN=${name}`,
+    )
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'tls-'))
+    for (const name of ['ca', 'fleet']) authority(name)
+    issue('node')
+    issue('walker', 'fleet')
+    issue('stranger')
+    t = await createTestNode({ devices: 2 })
+    await t.node.listen({
+      mqttPort: 0,
+      port: 0,
+      tls: {
+        certFile: path('node.pem'),
+        clientCaFile: path('fleet.pem'),
+        keyFile: path('node.key'),
+      },
+    })
+  }, 60_000)
+
+  afterAll(async () => {
+    await t?.[Symbol.asyncDispose]()
+    rmSync(folder, { force: true, recursive: true })
+  })
+
+  const send = async (device: number, by: 'http' | 'mqtt', name?: string) => {
+    const batch = await t.sign({ device })
+    const credentials = {
+      ca: readFileSync(path('ca.pem')),
+      ...(name !== undefined && {
+        cert: readFileSync(path(`${name}.pem`)),
+        key: readFileSync(path(`${name}.key`)),
+      }),
+    }
+    const logKey = t.logSigner.publicKey
+    const transport: Transport & { close?(): Promise<void> } =
+      by === 'http'
+        ? http(t.node.url!, { fetch: createTlsFetch(credentials), logKey })
+        : mqtt(t.node.urls.mqtt!, { ...credentials, logKey, timeoutMs: 5000 })
+    const { bytes, header } = batch
+    const queued = {
+      bytes,
+      end: header.start + header.span,
+      id: batchId(batch, t.id),
+      seq: header.seq,
+    }
+    try {
+      return await transport.send([queued], {
+        clock: () => t.now,
+        network: t.id,
+        signal: new AbortController().signal,
+      })
+    } finally {
+      await transport.close?.()
+    }
+  }
+
+  test('default: a client of the fleet is let in, over HTTP and MQTT', async () => {
+    expect(t.node.urls).toMatchObject({
+      http: expect.stringMatching(/^https:/),
+      mqtt: expect.stringMatching(/^mqtts:/),
+    })
+    expect(await send(0, 'http', 'walker')).toMatchObject([{ status: 'delivered' }])
+    expect(await send(1, 'mqtt', 'walker')).toMatchObject([{ status: 'delivered' }])
+  })
+
+  test.each([undefined, 'stranger'])('error: nobody else, such as %s', async (name) => {
+    for (const by of ['http', 'mqtt'] as const)
+      await expect(send(0, by, name)).rejects.toMatchObject({ kind: 'transport' })
+  })
+
+  test('error: a node of another authority', async () => {
+    const fetch = createTlsFetch({ ca: readFileSync(path('fleet.pem')) })
+    await expect(fetch(`${t.node.url}/health`)).rejects.toThrow()
+  })
+
+  test('behavior: a renewed certificate is used without a restart, a broken one is not', async () => {
+    const seen = () =>
+      new Promise<string>((resolve, reject) => {
+        const { hostname, port } = new URL(t.node.url!)
+        const socket = connect(
+          { ca: readFileSync(path('ca.pem')), host: hostname, port: Number(port) },
+          () => {
+            resolve(`${socket.getPeerCertificate().subject.CN}`)
+            socket.destroy()
+          },
+        )
+        socket.on('error', reject)
+      })
+    expect(await seen()).toBe('node')
+    issue('renewed')
+    copyFileSync(path('renewed.key'), path('node.key'))
+    copyFileSync(path('renewed.pem'), path('node.pem'))
+    while ((await seen()) !== 'renewed') await new Promise((resolve) => setTimeout(resolve, 200))
+    writeFileSync(path('node.pem'), 'no certificate')
+    const errors = t.errors.length
+    while (t.errors.length === errors) await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(t.errors.at(-1)).toMatchObject({ name: 'NodeConfigurationError' })
+    expect(await seen()).toBe('renewed')
+  })
+
+  test('error: files that do not fit', () => {
+    const files = { certFile: path('walker.pem'), keyFile: path('stranger.key') }
+    expect(() => openTls(files, () => {})).toThrow('The TLS certificate cannot be used.')
+    expect(() => openTls({ ...files, keyFile: path('none') }, () => {})).toThrow()
+  })
+})
