@@ -61,7 +61,7 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
   const routes: Route[] = [
     {
       method: 'POST',
-      path: '/networks/{network}/devices/{device}/readings',
+      path: '/devices/{device}/readings',
       summary: 'Readings of a device, in SenML; 200 says that they are on disk',
       constrained: true,
       query: {
@@ -90,10 +90,9 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
       ],
       async handle(call) {
         if (!mediaTypes.has(call.type)) throw new ProblemError('media-type')
-        const { device, network } = call.path
         const [counter, mac] = [once(call, 'counter'), once(call, 'mac')]
         const body = await call.body()
-        return reply(await intake.take({ body, counter, device: device!, mac, network: network! }))
+        return reply(await intake.take({ body, counter, device: call.path.device!, mac }))
       },
     },
     {

@@ -6,8 +6,8 @@ import type { Intake } from './createIntake.js'
 /**
  * What the gateway does with a message that is published to it. The topic has
  * what HTTP has in its request line:
- * `machinefi/{network}/readings/{device}/{counter}/{mac}`; the answer is on
- * `machinefi/{network}/answers/{device}`, which begins with the counter.
+ * `machinefi/readings/{device}/{counter}/{mac}`; the answer is on
+ * `machinefi/answers/{device}`, which begins with the counter.
  */
 export function createGatewayTopics(options: createGatewayTopics.Options): Topics {
   const { intake, maxAckDelayMs } = options
@@ -54,15 +54,15 @@ export function createGatewayTopics(options: createGatewayTopics.Options): Topic
   }
 
   return {
-    filters: ['machinefi/+/readings/+/+/+'],
+    filters: ['machinefi/readings/+/+/+'],
     find(topic) {
-      const [root, network, kind, device, counter, mac, ...rest] = topic.split('/')
+      const [root, kind, device, counter, mac, ...rest] = topic.split('/')
       if (root !== 'machinefi' || kind !== 'readings' || rest.length > 0) return undefined
-      if (!network || !device || !counter || !mac) return undefined
-      return (body) => receiveInTurn({ body, counter, device, mac, network })
+      if (!device || !counter || !mac) return undefined
+      return (body) => receiveInTurn({ body, counter, device, mac })
     },
     isReceipts(topic) {
-      return /^machinefi\/0x[0-9a-f]{64}\/answers\/0x[0-9a-f]{40}$/.test(topic)
+      return /^machinefi\/answers\/0x[0-9a-f]{40}$/.test(topic)
     },
   }
 }
@@ -75,7 +75,7 @@ export declare namespace createGatewayTopics {
   }
 }
 
-function toAnswer({ counter, device, network }: Intake.Message, json: string): Received {
+function toAnswer({ counter, device }: Intake.Message, json: string): Received {
   const payload: Message['payload'] = Buffer.from(`${counter} ${json}`)
-  return { ok: true, messages: [{ topic: `machinefi/${network}/answers/${device}`, payload }] }
+  return { ok: true, messages: [{ topic: `machinefi/answers/${device}`, payload }] }
 }

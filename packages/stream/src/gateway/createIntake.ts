@@ -56,9 +56,7 @@ export function createIntake(options: createIntake.Options): Intake {
   }
 
   /** Says no more of a device that is not known than of a key that is wrong. */
-  function authenticate({ body, counter, device, mac, network }: Intake.Message) {
-    if (!/^0x[0-9a-f]{64}$/.test(network))
-      throw new ProblemError('parameter', 'The network is not 0x and 64 hex digits in lower case.')
+  function authenticate({ body, counter, device, mac }: Intake.Message) {
     if (!/^0x[0-9a-f]{40}$/.test(device))
       throw new ProblemError('parameter', 'The device is not 0x and 40 hex digits in lower case.')
     const count = /^(0|[1-9]\d{0,15})$/.test(counter) ? Number(counter) : Number.NaN
@@ -68,13 +66,11 @@ export function createIntake(options: createIntake.Options): Intake {
       throw new ProblemError('parameter', 'The mac is not 64 hex digits in lower case.')
     const address = fromHex(device as `0x${string}`)
     const found = store.find(address)
-    const key = found?.sharedKey ?? nobody
-    const id = fromHex(network as `0x${string}`)
-    const expected = createReadingsMac({ body, counter: count, device: address, key, network: id })
+    const { network, sharedKey: key } = found ?? nobody
+    const expected = createReadingsMac({ body, counter: count, device: address, key, network })
     const given = fromHex(`0x${mac}`)
     const isRight = timingSafeEqual(expected, given)
-    if (!isRight || found === undefined || toHex(found.network) !== network)
-      throw new ProblemError('mac')
+    if (!isRight || found === undefined) throw new ProblemError('mac')
     return { device: found, newest: { address, counter: count, mac: given } }
   }
 
@@ -276,7 +272,7 @@ export type Intake = {
 
 export declare namespace Intake {
   /** As it came: nothing of it is believed yet. */
-  type Message = { body: Uint8Array; counter: string; device: string; mac: string; network: string }
+  type Message = { body: Uint8Array; counter: string; device: string; mac: string }
   type Taken = { counter: number; readings: number }
   type Stats = {
     /** Messages with a right code, refused ones included; readings stored; messages refused. */
@@ -333,7 +329,7 @@ type Line = {
 type Use = { reject(error: unknown): void; resolve(isUsed: boolean): void; used: UsedCounter }
 
 /** The code of an unknown device is computed too, so that time does not tell which there are. */
-const nobody = new Uint8Array(32)
+const nobody = { network: new Uint8Array(32), sharedKey: new Uint8Array(32) }
 /** Of one device. */
 const maxPending = 8
 /** As in createDevice: a clock that leaps to 2090 would make all later readings late. */

@@ -3,8 +3,8 @@ import { toHex } from '@machinefi/core'
 
 /**
  * The code that authenticates a message of a device to its gateway: HMAC-SHA-256
- * (RFC 2104) under the key that both share, over the line of the request up to
- * the counter, a line feed, and the body as it is sent. The same over every
+ * (RFC 2104) under the key that both share, over the network, the line of the
+ * request up to the counter, and the body as it is sent. The same over every
  * transport: see docs/protocol/gateway.md.
  *
  * @returns 32 bytes.
@@ -13,8 +13,11 @@ import { toHex } from '@machinefi/core'
  */
 export function createReadingsMac(options: createReadingsMac.Options): Uint8Array {
   const { body, counter, device, key, network } = options
-  const path = `/networks/${toHex(network)}/devices/${toHex(device)}/readings`
-  return createHmac('sha256', key).update(`POST ${path}?counter=${counter}\n`).update(body).digest()
+  const line = `POST /devices/${toHex(device)}/readings?counter=${counter}`
+  return createHmac('sha256', key)
+    .update(`${toHex(network)}\n${line}\n`)
+    .update(body)
+    .digest()
 }
 
 export declare namespace createReadingsMac {
