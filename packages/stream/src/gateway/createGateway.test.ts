@@ -6,6 +6,7 @@ import { fromHex, type Hex, toHex } from '@machinefi/core'
 import { readNodeNetwork } from '@machinefi/device'
 import { openKeyFile } from '@machinefi/device/node'
 import { encodeSenml, parseSenml } from '@machinefi/telemetry/senml'
+import { connectAsync } from 'mqtt'
 import { describe, expect, test } from 'vitest'
 import { createTestNode, minuteMs } from '../../test/createTestNode.js'
 import { problemBase } from '../problems.js'
@@ -288,6 +289,70 @@ test('behavior: with the node away readings are taken, and delivered when it is 
   await g.t.node.refresh()
   await g.t.node.listen({ port: Number(port) })
   expect(await g.logged()).toHaveLength(1)
+})
+
+describe('MQTT', () => {
+  async function connect(g: Awaited<ReturnType<typeof createTestGateway>>) {
+    const client = await connectAsync(g.gateway.urls.mqtt!, { reconnectPeriod: 0 })
+    client.on('error', () => {})
+    const answers: string[] = []
+    client.on('message', (_, payload) => answers.push(payload.toString()))
+    const device = toHex(g.device.address)
+    await client.subscribeAsync(`machinefi/answers/${device}`)
+    return {
+      answers,
+      client,
+      publish(counter: number, body: string, key?: Uint8Array) {
+        const [, mac] = g.pathOf(counter, body, key).split('mac=')
+        const topic = `machinefi/readings/${device}/${counter}/${mac}`
+        return client.publishAsync(topic, body, { qos: 1 })
+      },
+      [Symbol.dispose]: () => client.end(true),
+    }
+  }
+
+  test('default: a PUBACK says stored, or never; the answer says which', async () => {
+    await using g = await createTestGateway()
+    using m = await connect(g)
+    await m.publish(1, steps(1))
+    expect(await g.gateway.stats()).toMatchObject({ rows: 1 })
+    await m.publish(2, '[]')
+    // Whoever has no key is told nothing, on a topic that the device reads.
+    await m.publish(3, steps(3), randomBytes(32))
+    await m.publish(1, steps(1))
+    expect(m.answers.map((answer) => answer.slice(0, 40))).toEqual([
+      '1 {"counter":1,"readings":1}',
+      expect.stringContaining('2 {"type":"https://machinefi.dev'),
+      expect.stringContaining('1 {"type":"https://machinefi.dev'),
+    ])
+    expect(m.answers[2]).toContain('replayed')
+    expect(await g.logged()).toHaveLength(1)
+  })
+
+  test('behavior: above its rate a device waits, and none of its messages overtakes another', async () => {
+    await using g = await createTestGateway({ limits: { burst: 2, messagesPerMinute: 120 } })
+    using m = await connect(g)
+    const second = Math.floor(g.t.now / 1000) - 100
+    await Promise.all(
+      [1, 2, 3, 4].map((counter) => m.publish(counter, steps(counter, second + counter))),
+    )
+    expect(m.answers.map((answer) => answer[0])).toEqual(['1', '2', '3', '4'])
+    expect((await g.logged()).map(({ steps }) => steps)).toEqual([1, 2, 3, 4])
+  })
+
+  test('behavior: what waits too long is left unacknowledged, and so is all behind it', async () => {
+    await using g = await createTestGateway({
+      limits: { burst: 1, maxAckDelayMs: 0, messagesPerMinute: 1 },
+    })
+    using m = await connect(g)
+    const closed = new Promise((resolve) => m.client.once('close', resolve))
+    const second = Math.floor(g.t.now / 1000) - 100
+    for (const counter of [1, 2, 3])
+      m.publish(counter, steps(counter, second + counter)).catch(() => {})
+    await closed
+    expect(m.answers.map((answer) => answer[0])).toEqual(['1'])
+    expect(await g.logged()).toHaveLength(1)
+  })
 })
 
 describe('error: what is not authentic', () => {
