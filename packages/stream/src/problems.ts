@@ -29,7 +29,7 @@ export function toProblem(
   }
 }
 
-/** Prefix of the `type` of every problem; each has its section in docs/protocol/node.md. */
+/** Prefix of the `type` of every problem; each has its section in docs/protocol/node.md, or gateway.md. */
 export const problemBase = 'https://machinefi.dev/problems/'
 
 const batchReasons = {
