@@ -258,6 +258,7 @@ export async function startNode(
             broker,
             clientId: `machinefi-${operator}`,
             maxInflight: limits.maxInflight,
+            maxPacketBytes: limits.maxPacketBytes,
             onError,
             topics,
           }),

@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { generate, type Packet, type ParsedPacket, parse } from 'coap-packet'
 import { describe, expect, test } from 'vitest'
+import { createRandom } from '../../../../test/attacks/createRandom.js'
 import { createTestNode, minuteMs } from '../../test/createTestNode.js'
 import { encodeBlock } from './options.js'
 
@@ -49,12 +50,26 @@ async function setup(limits: createTestNode.Options['limits'] = {}) {
     }
   }
 
+  /** From another port, so that answers to what was sent before are not taken for this one's. */
+  async function fresh(packet: Packet): Promise<ParsedPacket> {
+    const other = createSocket('udp4')
+    other.send(
+      generate({ code: '0.02', confirmable: true, options: toBatches, ...packet }),
+      port,
+      '127.0.0.1',
+    )
+    const [answer] = await once(other, 'message')
+    other.close()
+    return parse(answer)
+  }
+
   const stats = () =>
     (t.node.health().transports as { name: string; requests: number }[]).find(
       ({ name }) => name === 'coap',
     )!
   return {
-    ...{ exchange, network, path, stats, t, upload },
+    ...{ exchange, fresh, network, path, stats, t, upload },
+    sendRaw: (bytes: Buffer) => socket.send(bytes, port, '127.0.0.1'),
     async [Symbol.asyncDispose]() {
       socket.close()
       await t[Symbol.asyncDispose]()
@@ -150,6 +165,36 @@ describe('requests', () => {
     expect(answer).toMatchObject({ code: '2.04', confirmable: true })
     expect(size(s.t)).toBe(1)
   })
+})
+
+test('behavior: no datagram brings it down', async () => {
+  await using s = await setup()
+  const random = createRandom(7)
+  const payload = Buffer.from((await s.t.sign({})).bytes)
+  const value = encodeBlock({ more: true, number: 0, size: 256 })
+  const bytes = generate({
+    code: '0.02',
+    confirmable: true,
+    messageId: 1,
+    options: [
+      { name: 'Uri-Path', value: Buffer.from('%zz') },
+      { name: 'Block1', value },
+      { name: 'Block2', value },
+      { name: '292', value },
+    ],
+    payload: payload.subarray(0, 256),
+    token: Buffer.of(1),
+  })
+  for (let i = 0; i < 2000; i++) {
+    const mutated = Buffer.from(bytes.subarray(0, 1 + random.below(bytes.length)))
+    for (let flips = 0; flips < 4; flips++)
+      mutated[random.below(Math.min(40, mutated.length))]! ^= 1 << random.below(8)
+    s.sendRaw(mutated)
+    if (i % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  s.sendRaw(Buffer.alloc(0))
+  expect((await s.fresh({ payload })).code).toBe('2.04')
+  expect(s.t.errors).toEqual([])
 })
 
 describe('blocks', () => {

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseAddress, toHex } from '@machinefi/core'
+import { fromHex, toHex } from '@machinefi/core'
 import { encode } from 'cbor-x'
-import { matchPath } from '../http/openServer.js'
 import { problemDocument } from '../http/splitSequence.js'
 import type { Outcome, Pipeline } from '../ingest/createPipeline.js'
 import { takeIn } from '../ingest/takeIn.js'
@@ -22,16 +21,24 @@ import type { Store } from '../store/openStore.js'
 export function createTopics(options: createTopics.Options): Topics {
   const { maxAckDelayMs, maxBatches, networks, pipeline, store } = options
 
-  const receivers: readonly { template: readonly string[]; receive: Receiver }[] = [
-    { template: 'machinefi/{network}/batches'.split('/'), receive: receiveBatches },
-    { template: 'machinefi/{network}/devices/{device}'.split('/'), receive: receiveQuestion },
-  ]
+  /** `machinefi/{network}/{kind}[/{device}]`; without a network where it is none of this node's. */
+  function parseTopic(topic: string) {
+    const [root, network = '', kind, device, ...rest] = topic.split('/')
+    const open = root === 'machinefi' && rest.length === 0 ? networks.get(network) : undefined
+    return { device, kind, open }
+  }
 
   async function receiveBatches(open: OpenNetwork, payload: Uint8Array): Promise<Received> {
     const deadline = performance.now() + maxAckDelayMs
     for (let waitMs = 20; ; waitMs = Math.min(2 * waitMs, 1000)) {
       const taken = await takeIn(payload, { maxBatches, network: open.state, pipeline })
-      if (taken.ok) return { ok: true, messages: toMessages(open, taken.items, taken.outcomes) }
+      if (taken.ok) {
+        // A batch whose fate is open makes the message come again; the others are duplicates then.
+        for (const outcome of taken.outcomes)
+          if (!outcome.ok && outcome.problem.status >= 500)
+            return { ok: false, problem: outcome.problem }
+        return { ok: true, messages: toMessages(open, taken.items, taken.outcomes) }
+      }
       // Bytes that are no batch have no device to be told.
       if (taken.problem.status !== 503) return { ok: true, messages: [] }
       if (taken.problem.reason !== 'overloaded' || performance.now() + waitMs > deadline)
@@ -44,15 +51,9 @@ export function createTopics(options: createTopics.Options): Topics {
   async function receiveQuestion(
     open: OpenNetwork,
     payload: Uint8Array,
-    { device }: Readonly<Record<string, string>>,
+    address: Uint8Array,
   ): Promise<Received> {
     if (payload.length > maxNonceBytes) return { ok: true, messages: [] }
-    let address: Uint8Array
-    try {
-      address = parseAddress(device!)
-    } catch {
-      return { ok: true, messages: [] }
-    }
     const { members } = open.state
     // It may have joined since, as when a batch of it comes in.
     if (!members.get(address)) await open.refreshSoon()
@@ -79,23 +80,16 @@ export function createTopics(options: createTopics.Options): Topics {
       return [`${base}/batches`, `${base}/devices/+`]
     }),
     find(topic) {
-      const segments = topic.split('/')
-      for (const { receive, template } of receivers) {
-        const values = matchPath(template, segments)
-        const open = values && networks.get(values.network!.toLowerCase())
-        if (open) return (payload) => receive(open, payload, values)
-      }
+      const { device, kind, open } = parseTopic(topic)
+      if (open && kind === 'batches' && device === undefined)
+        return (payload) => receiveBatches(open, payload)
+      if (open && kind === 'devices' && isDevice(device))
+        return (payload) => receiveQuestion(open, payload, fromHex(device))
       return undefined
     },
     isReceipts(topic) {
-      const [root, network, kind, device, ...rest] = topic.split('/')
-      return (
-        root === 'machinefi' &&
-        kind === 'receipts' &&
-        rest.length === 0 &&
-        networks.has(`${network}`) &&
-        /^0x[0-9a-f]{40}$/.test(`${device}`)
-      )
+      const { device, kind, open } = parseTopic(topic)
+      return open !== undefined && kind === 'receipts' && isDevice(device)
     },
   }
 }
@@ -126,12 +120,6 @@ export type Received = { ok: true; messages: readonly Message[] } | { ok: false;
 
 export type Message = { topic: string; payload: Uint8Array }
 
-type Receiver = (
-  open: OpenNetwork,
-  payload: Uint8Array,
-  values: Readonly<Record<string, string>>,
-) => Promise<Received>
-
 /** One message for each device, with an answer for each of its batches. */
 function toMessages(
   open: OpenNetwork,
@@ -152,6 +140,10 @@ function toMessages(
     else byTopic.set(topic, [answer])
   }
   return [...byTopic].map(([topic, answers]) => ({ topic, payload: Buffer.concat(answers) }))
+}
+
+function isDevice(text: string | undefined): text is `0x${string}` {
+  return text !== undefined && /^0x[0-9a-f]{40}$/.test(text)
 }
 
 function receiptsTopic({ network }: OpenNetwork, device: Uint8Array): string {

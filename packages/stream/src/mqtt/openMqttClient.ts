@@ -14,7 +14,7 @@ import type { MqttStats } from './openMqttServer.js'
  * @throws {NodeConfigurationError} no URL of a broker, or one with a password in it.
  */
 export function openMqttClient(options: openMqttClient.Options): MqttBroker {
-  const { broker, clientId, maxInflight, onError, topics } = options
+  const { broker, clientId, maxInflight, maxPacketBytes, onError, topics } = options
   const { caFile, certFile, keyFile, password, protocolVersion = 5, username } = broker
   const url = parseBrokerUrl(broker.url)
   const stats: MqttStats = { connections: 0, messages: 0, pending: 0, unacknowledged: 0 }
@@ -37,7 +37,11 @@ export function openMqttClient(options: openMqttClient.Options): MqttBroker {
     ...(certFile !== undefined && { cert: readFileSync(certFile) }),
     ...(keyFile !== undefined && { key: readFileSync(keyFile) }),
     ...(protocolVersion === 5 && {
-      properties: { receiveMaximum: maxInflight, sessionExpiryInterval: sessionSeconds },
+      properties: {
+        maximumPacketSize: maxPacketBytes,
+        receiveMaximum: maxInflight,
+        sessionExpiryInterval: sessionSeconds,
+      },
     }),
   })
 
@@ -132,6 +136,8 @@ export declare namespace openMqttClient {
     clientId: string
     /** Messages that are not acknowledged yet; MQTT 3.1.1 leaves it to the broker. */
     maxInflight: number
+    /** Larger ones are not sent to the node; MQTT 3.1.1 leaves that to the broker too. */
+    maxPacketBytes: number
     onError: (error: unknown) => void
     topics: Topics
   }

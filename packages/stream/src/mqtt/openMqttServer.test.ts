@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { toHex } from '@machinefi/core'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
+import { generate, type Packet } from 'mqtt-packet'
 import { describe, expect, test } from 'vitest'
+import { createRandom } from '../../../../test/attacks/createRandom.js'
 import { createTestNode, type TestNode } from '../../test/createTestNode.js'
 
 async function setup(limits: createTestNode.Options['limits'] = {}) {
@@ -98,6 +100,29 @@ describe('publish', () => {
     expect(await metricsOf(s.t)).toContain('transport_unacknowledged_total{transport="mqtt"} 1')
   })
 
+  test('error: what is not durable is not acknowledged, and comes again', async () => {
+    await using s = await setup()
+    const { logSigner } = s.t
+    let failing = true
+    await s.t.reopen({
+      logSigner: {
+        ...logSigner,
+        sign: (message) =>
+          failing ? Promise.reject(new Error('unplugged')) : logSigner.sign(message),
+      },
+    })
+    await s.t.node.listen({ mqttPort: 0, port: 0 })
+    const client = await s.connect({ reconnectPeriod: 10 })
+    const closed = until(client, 'close')
+    const published = client.publishAsync(s.batches, Buffer.from((await s.t.sign({})).bytes), {
+      qos: 1,
+    })
+    await closed
+    failing = false
+    await published
+    expect(sizeOf(s.t)).toBe(1)
+  })
+
   test('error: any other topic', async () => {
     await using s = await setup()
     for (const topic of [
@@ -183,6 +208,46 @@ describe('connections', () => {
       socket.write(Buffer.from(bytes, 'latin1'))
       await once(socket, 'close')
     }
+  })
+
+  test('behavior: no bytes bring it down', async () => {
+    await using s = await setup()
+    const port = Number(new URL(s.t.node.urls.mqtt!).port)
+    const network = s.batches.split('/')[1]
+    const id = { messageId: 7 }
+    const packets: Packet[] = [
+      { clientId: 'a', clean: true, cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4 },
+      { ...id, cmd: 'publish', dup: false, payload: 'x', qos: 1, retain: true, topic: s.batches },
+      { ...id, cmd: 'publish', dup: false, payload: 'x', qos: 2, retain: false, topic: 'a/%zz' },
+      {
+        ...id,
+        cmd: 'publish',
+        dup: false,
+        payload: 'x',
+        qos: 1,
+        retain: false,
+        topic: `machinefi/${network}/devices/%zz`,
+      },
+      { ...id, cmd: 'subscribe', subscriptions: [{ qos: 1, topic: await s.receipts() }] },
+      { ...id, cmd: 'unsubscribe', unsubscriptions: ['a'] },
+      { ...id, cmd: 'pubrel' },
+      { cmd: 'pingreq' },
+    ]
+    const [connect, ...rest] = packets.map((packet) => generate(packet))
+    const random = createRandom(7)
+    for (let i = 0; i < 300; i++) {
+      const body = Buffer.concat([0, 1, 2].map(() => random.of(rest)))
+      for (let flips = 0; flips < 3; flips++)
+        body[random.below(body.length)]! ^= 1 << random.below(8)
+      const socket = connectTcp(port, '127.0.0.1').resume()
+      socket.on('error', () => {})
+      socket.end(Buffer.concat([connect!, body]))
+      await once(socket, 'close')
+    }
+    const client = await s.connect()
+    await client.publishAsync(s.batches, Buffer.from((await s.t.sign({})).bytes), { qos: 1 })
+    expect(sizeOf(s.t)).toBe(1)
+    expect(s.t.errors).toEqual([])
   })
 
   test('behavior: /health and /metrics count them', async () => {

@@ -59,7 +59,13 @@ export function openMqttServer(options: openMqttServer.Options): MqttServer {
     })
     socket.on('data', (chunk) => {
       receivedBytes -= partial
-      partial = parse.parse(chunk)
+      try {
+        partial = parse.parse(chunk)
+      } catch {
+        // What the parser, or the writer of an answer, trips over is no MQTT.
+        socket.destroy()
+        return
+      }
       receivedBytes += partial
       if (partial > limits.maxPacketBytes) end(connection, disconnectReasons.packetTooLarge)
       else if (receivedBytes > limits.maxPendingBytes) end(connection, disconnectReasons.busy)
@@ -194,7 +200,12 @@ export function openMqttServer(options: openMqttServer.Options): MqttServer {
 
   function send({ socket, version }: Connection, packet: Packet) {
     if (!socket.writable) return
-    socket.write(generate(packet, { protocolVersion: version }))
+    try {
+      socket.write(generate(packet, { protocolVersion: version }))
+    } catch {
+      // An answer to what cannot be answered, such as message id 0.
+      return void socket.destroy()
+    }
     // Whoever does not read what it asked for is not served any longer.
     if (socket.writableLength > limits.maxUnreadBytes) socket.destroy()
   }
