@@ -345,7 +345,7 @@ describe('MQTT', () => {
       limits: { burst: 1, maxAckDelayMs: 0, messagesPerMinute: 1 },
     })
     using m = await connect(g)
-    const closed = new Promise((resolve) => m.client.once('close', resolve))
+    const closed = new Promise<void>((resolve) => m.client.once('close', () => resolve()))
     const second = Math.floor(g.t.now / 1000) - 100
     for (const counter of [1, 2, 3])
       m.publish(counter, steps(counter, second + counter)).catch(() => {})
