@@ -16,6 +16,7 @@ const children = []
 await bootstrap()
 if (!(await isAnswering(process.env.MACHINEFI_NODE ?? 'http://127.0.0.1:4270'))) {
   await startDevnet()
+  // These two show what devices did.
   if (['auditor', 'dapp-rewards'].includes(name)) startBeside('step-counter')
 }
 

@@ -8,6 +8,7 @@ import { defineSchema } from '@machinefi/telemetry'
 import { type Address, erc20Abi } from 'viem'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { type Devnet, startDevnet } from '../packages/cli/src/chain/startDevnet.js'
+import { chromiumMissing, startChromium } from '../packages/device/test/startChromium.js'
 
 // The examples as a person starts them, against a chain and a node with windows of four seconds.
 
@@ -147,4 +148,42 @@ test('raspberry-pi-weather-station: survives an outage of the node', patience, a
   expect(before).not.toMatch(/^batch \d+: entry/m)
   expect(after).toMatch(/^batch \d+: entry/m)
   expect(station.output()).toMatch(/^12 readings, \d+ batches delivered, 0 waiting$/m)
+})
+
+const browserTitle = `browser-device: a page is a device${chromiumMissing ? `, ${chromiumMissing}` : ''}`
+
+test.skipIf(chromiumMissing !== undefined)(browserTitle, patience, async () => {
+  const example = run(['browser-device', '0'])
+  await vi.waitFor(() => expect(example.output()).toMatch(/^http:.*\/$/m), patience)
+  const [url = ''] = example.output().match(/^http:.*\/$/m) ?? []
+  const chromium = await startChromium()
+  try {
+    const page = await chromium.newPage()
+    const lines = () => page.locator('li').allTextContents()
+    const receipts = async () => (await lines()).filter((line) => line.startsWith('batch ')).length
+    await page.goto(url)
+    await vi.waitFor(async () => expect(await receipts()).toBeGreaterThan(1), patience)
+    const [did, registered, first] = await lines()
+    expect(did).toMatch(/^did:io:0x[0-9a-f]{40}$/)
+    expect(registered).toMatch(/^registered to 0x/)
+    expect(first).toMatch(/^batch 0: entry \d+, receipt of \d+ bytes verified$/)
+    // The node is behind no receipt: what was promised is in its log.
+    const before = await ask(`/devices/${did}`)
+    expect(before).toMatchObject({ evidence: 0, gaps: [] })
+    expect(before.batches).toBeGreaterThan(1)
+
+    // The key outlives page and browser; the store of this example does not.
+    await chromium.restart()
+    const again = await chromium.newPage()
+    await again.goto(url)
+    const batch = again.locator('li', { hasText: 'bytes verified' }).first()
+    await batch.waitFor(patience)
+    expect(await again.locator('li').first().textContent()).toBe(did)
+    expect(await again.locator('li', { hasText: 'registered' }).count()).toBe(0)
+    expect((await ask(`/devices/${did}`)).evidence).toBe(0)
+  } finally {
+    await chromium.close()
+  }
+  example.child.kill('SIGTERM')
+  expect(await example.exit, example.output()).toBe(0)
 })

@@ -5,7 +5,7 @@ import { bond, dayMs, openScene } from '../../packages/cli/src/gallery/openScene
 import { playDays } from '../../packages/cli/src/gallery/playDays.js'
 import { readBond } from '../../packages/cli/src/gallery/readMoney.js'
 import { runCheat } from '../../packages/cli/src/gallery/runCheat.js'
-import { expectCaught, expectPaid } from './expectCaught.js'
+import { expectBalanced, expectCaught, expectPaid } from './expectCaught.js'
 
 // Answers that are not given, that come too late, and that are given to everything.
 
@@ -43,6 +43,8 @@ test('spam', { timeout }, async () => {
   expect(report.operatorBond).toEqual({ after: bond, before: bond })
   expect(report.challenger.before - report.challenger.after).toBe(stakes)
   expect(report.burned).toBe(stakes / 2n)
+  expect(report.operatorCredit).toEqual({ after: stakes / 2n, before: 0n })
+  expectBalanced(report)
   expect(report.epochs.map(({ attempt, status }) => [attempt, status])).toEqual([
     [1, 'final'],
     [1, 'final'],

@@ -24,6 +24,8 @@ export async function expectCaught(name: string, caughtBy: string): Promise<Chea
   expect(report.honestBond).toEqual({ after: bond, before: bond })
   expect(report.burned).toBe(bond / 2n + refuted / 2n)
   expect(report.challenger.after - report.challenger.before).toBe(bond / 2n - refuted)
+  expect(report.operatorCredit).toEqual({ after: refuted / 2n, before: 0n })
+  expectBalanced(report)
   // It pays to catch a cheat, the gas included.
   expect(report.challenger.after - report.gas.challenger).toBeGreaterThan(report.challenger.before)
   expectPaid(report)
@@ -33,6 +35,15 @@ export async function expectCaught(name: string, caughtBy: string): Promise<Chea
   expect([second?.attempt, third?.attempt, third?.window]).toEqual([1, 2, second?.window])
   expect(third?.operator).not.toBe(second?.operator)
   return report
+}
+
+/** Expects that what one has lost another one has, or nobody: no wei is left over. */
+export function expectBalanced(report: CheatReport): void {
+  const { burned, challenger, honestBond, operatorBond, operatorCredit } = report
+  const gained = [challenger, honestBond, operatorBond, operatorCredit].map(
+    ({ after, before }) => after - before,
+  )
+  expect(gained.reduce((sum, wei) => sum + wei, burned)).toBe(0n)
 }
 
 /** Expects that the owners have what they have earned. */

@@ -28,6 +28,7 @@ const universal = [
   '@machinefi/telemetry/pebble',
   '@machinefi/proof',
   '@machinefi/device',
+  '@machinefi/device/webcrypto',
   '@machinefi/contracts',
   '@machinefi/contracts/abis',
   '@machinefi/contracts/bytecode',

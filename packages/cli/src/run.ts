@@ -121,11 +121,32 @@ function define(context: Context): Command {
 
   const device = program.command('device').description('keys and registration')
   add(device, 'create <file>')
-    .description('make a key and keep it in a file only you can read')
+    .description(
+      'make a key: in a file only you can read, or in a token, with a file that says where',
+    )
     .addOption(
       new Option('--algorithm <name>', 'curve').choices(['ES256', 'ES256K']).default('ES256'),
     )
-    .addHelpText('after', examples('device create walker.key'))
+    .addOption(
+      new Option('--signer <kind>', 'what keeps the key')
+        .choices(['software', 'pkcs11', 'tpm'])
+        .default('software'),
+    )
+    .option('--token <label>', 'token that gets the key (a TPM’s is made if absent: machinefi)')
+    .option('--label <label>', 'of the key in the token; the name of the file by default')
+    .option('--module <path>', 'PKCS#11 module: a shared library of the token’s maker')
+    .option(
+      '--pin-file <file>',
+      'PIN of the token (mode 0600, - reads stdin), noted in the file; else MACHINEFI_PIN',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'device create walker.key',
+        'device create walker.json --signer tpm --pin-file walker.pin',
+        'device create walker.json --signer pkcs11 --module /usr/lib/softhsm/libsofthsm2.so --token station',
+      ),
+    )
     .action(async (file, options) =>
       (await import('./commands/device/create.js')).createDeviceKey(file, options, context),
     )
@@ -136,6 +157,12 @@ function define(context: Context): Command {
     .addHelpText('after', examples('device show walker.key', 'device show did:io:0x…'))
     .action(async (device, options) =>
       (await import('./commands/device/show.js')).showDevice(device, options, context),
+    )
+  add(device, 'outbox <folder>')
+    .description('what waits in the store of a device, and what was refused, dropped or kept')
+    .addHelpText('after', examples('device outbox walker.key.state'))
+    .action(async (folder, options) =>
+      (await import('./commands/device/outbox.js')).showOutbox(folder, options, context),
     )
   add(device, 'register <file>')
     .description('register a device on the chain and join it to a network')
@@ -399,7 +426,7 @@ function define(context: Context): Command {
   const claim = program.command('claim').description('what a device earned, and the proof of it')
   add(claim, 'show <device>')
     .description('claims of a device')
-    .option('--window <window>', 'number, date, ISO start, or today; all by default')
+    .option('--window <window>', 'number, date, ISO start, today or now; all by default')
     .addOption(nodeOption())
     .addOption(networkOption())
     .addHelpText('after', examples('claim show did:io:0x… --window today'))
@@ -408,11 +435,17 @@ function define(context: Context): Command {
     )
   add(claim, 'explain <device>')
     .description('why a window paid what it paid: late data, gaps, jumps, the threshold')
-    .requiredOption('--window <window>', 'number, date, ISO start, or today')
+    .option(
+      '--window <window>',
+      'number, date, ISO start, today or now; by default the last that was posted, else the present one',
+    )
     .addOption(networkOrFileOption())
     .addOption(nodeOption())
     .addOption(rpcOption())
-    .addHelpText('after', examples('claim explain did:io:0x… --window 2026-11-21'))
+    .addHelpText(
+      'after',
+      examples('claim explain did:io:0x…', 'claim explain did:io:0x… --window 2026-11-21'),
+    )
     .action(async (device, options) =>
       (await import('./commands/claim/explain.js')).explainOneClaim(device, options, context),
     )
@@ -465,7 +498,7 @@ function define(context: Context): Command {
     dispute(parent, nameAndArguments, [...disputeOptions, accountOption])
   dispute(challenge, 'list')
     .description('all challenges, and what became of them')
-    .option('--window <window>', 'number, date, ISO start, or today; all by default')
+    .option('--window <window>', 'number, date, ISO start, today or now; all by default')
     .addHelpText('after', examples('challenge list', 'challenge list --window 2026-11-21'))
     .action(async (options) =>
       (await import('./commands/challenge/list.js')).listChallenges(options, context),
@@ -578,10 +611,10 @@ function define(context: Context): Command {
     )
     .requiredOption('--data <folder>', 'where the copy is kept; it goes on where it was')
     .option('--once', 'one round, then exit: 0 all right, 3 fraud found, 4 not all could be seen')
-    .option('--window <window>', 'this one only, and once: number, date, ISO start, or today')
+    .option('--window <window>', 'this one only, and once: number, date, ISO start, today or now')
     .option('--dry-run', 'say what is wrong and what would be done; nothing is sent or staked')
     .option('--sample <n>', 'without the data: challenge this many random steps of each window')
-    .option('--max-stake <coins>', 'most that may be at stake at a time; 16 bonds by default')
+    .option('--max-stake <coins>', 'most that may be at stake at a time; 32 bonds by default')
     .option(
       '--patience <duration>',
       'how long data may be missing until it is asked for on chain, which costs a bond',

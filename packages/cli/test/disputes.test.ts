@@ -132,14 +132,32 @@ describe('disputes by hand', { timeout: 120_000 }, () => {
     expect(challenge).toMatchObject({ id, status: 'answered', window: firstWindow })
     expect((await cli('challenge', 'show', id)).stdout).toContain('answered: the stake is lost')
     // A point is challenged once, and what is settled stays so.
-    for (const verb of ['uphold', 'refund'])
-      expect(await cli('challenge', verb, id)).toMatchObject({ code: 5, stdout: '' })
+    for (const verb of ['uphold', 'refund']) {
+      const refused = await cli('challenge', verb, id)
+      expect(refused).toMatchObject({ code: 5, stdout: '' })
+      expect(refused.stderr).toContain('the challenge is not open (NotOpen).\n  It is answered.')
+    }
     const again = await cli('challenge', 'open', 'step', window, '0', '7')
-    expect([again.code, again.stderr]).toEqual([5, expect.stringContaining('AlreadyChallenged')])
+    expect([again.code, again.stderr]).toEqual([
+      5,
+      expect.stringContaining('this has been challenged before (AlreadyChallenged)'),
+    ])
     // Nobody has this slot; and a ledger of one slot has nothing to reveal.
     await json('challenge', 'open', 'carry', window, '0')
     const reveal = await cli('challenge', 'open', 'reveal', window, '1', '0')
     expect([reveal.code, reveal.stderr]).toEqual([5, expect.stringContaining('NodeOutOfBounds')])
+    expect(reveal.stderr).toContain('The ledger has one slot')
+    const nobody = `did:io:0x${'11'.repeat(20)}`
+    const carry = await cli('challenge', 'open', 'carry', window, '0', nobody)
+    expect([carry.code, carry.stderr]).toEqual([
+      5,
+      expect.stringContaining('No member has slot 0: leave the device out.'),
+    ])
+    const poor = await runCli(['challenge', 'open', 'step', window, '0', '9'], {
+      cwd,
+      env: { ...env, MACHINEFI_PRIVATE_KEY: `0x${'11'.repeat(32)}` },
+    })
+    expect([poor.code, poor.stderr]).toEqual([5, expect.stringMatching(/has 0: too little/)])
     await vi.waitFor(() => expect(node.stderr()).toContain('(carry)'), patience)
     node.stop()
     expect(await node.exit).toBe(0)
@@ -163,10 +181,18 @@ describe('disputes by hand', { timeout: 120_000 }, () => {
     expect((await cli('challenge', 'show', step.id)).stdout).toContain('open: anyone may answer')
     const early = await cli('challenge', 'uphold', step.id)
     expect([early.code, early.stderr]).toEqual([5, expect.stringContaining('DeadlineNotOver')])
+    expect(early.stderr).toMatch(/Until \d{4}-.*Z\. Uphold it after that\./)
+    const stands = await cli('challenge', 'refund', step.id)
+    expect([stands.code, stands.stderr]).toEqual([5, expect.stringContaining('(NotVoid)')])
 
     await anvil.request('evm_increaseTime', [61])
     await anvil.request('evm_mine')
     expect((await cli('challenge', 'show', step.id)).stdout).toContain('challenge uphold')
+    const poor = await runCli(['challenge', 'uphold', step.id], {
+      cwd,
+      env: { ...env, MACHINEFI_PRIVATE_KEY: `0x${'11'.repeat(32)}` },
+    })
+    expect([poor.code, poor.stderr]).toEqual([5, expect.stringMatching(/has 0: too little/)])
     const upheld = await json('challenge', 'uphold', step.id)
     expect(upheld).toMatchObject({ operator, reward: `${10n ** 18n}` })
     expect((await cli('challenge', 'show', carry.id)).stdout).toContain('challenge refund')

@@ -125,6 +125,11 @@ describe('claim explain', { timeout: 60_000 }, () => {
       window: day / dayMs,
     })
     const { stdout } = await explain('full')
+    // The last window that was posted.
+    const last = await runCli(['claim', 'explain', didOf('full')], {
+      env: { MACHINEFI_NODE: devnet.url, MACHINEFI_RPC: devnet.anvil.url },
+    })
+    expect(last).toEqual({ code: 0, stderr: '', stdout })
     expect(stdout).toContain('All that was sent counted in full.')
     expect(stdout).toContain('Checked here: signatures, log, fold, ledger')
   })

@@ -14,6 +14,7 @@ const commands = [
   'device',
   'device create',
   'device show',
+  'device outbox',
   'device register',
   'batch',
   'batch inspect',

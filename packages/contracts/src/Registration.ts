@@ -1,6 +1,9 @@
 import {
   type Algorithm,
+  isDevelopmentChain,
+  isPublishedTestKey,
   normalizeSignature,
+  PublishedKeyError,
   publicKeyToAddress,
   type Signer,
 } from '@machinefi/core'
@@ -43,6 +46,7 @@ export const algorithms = ['ES256', 'ES256K'] as const satisfies readonly Algori
  * every argument, the chain and the registry (docs/protocol).
  *
  * @throws {InvalidPublicKeyError} unless the signer's key has 64 bytes.
+ * @throws {PublishedKeyError} everyone has its private key, and this is no development chain.
  */
 export async function signRegistration(
   parameters: signRegistration.Parameters,
@@ -58,7 +62,9 @@ export async function signRegistration(
     membership,
     deadline: BigInt(deadline),
   }
-  publicKeyToAddress(signer.publicKey)
+  // Also asserts that it is a public key.
+  if (isPublishedTestKey(signer.publicKey) && !isDevelopmentChain(chainId))
+    throw new PublishedKeyError()
   const message = hexToBytes(registrationMessage({ ...unsigned, chainId, registry }))
   const signature = bytesToHex(normalizeSignature(await signer.sign(message), signer.algorithm))
   return { ...unsigned, r: slice(signature, 0, 32), s: slice(signature, 32) }

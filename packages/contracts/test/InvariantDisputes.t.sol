@@ -148,13 +148,46 @@ contract DisputeActors is DisputeScene {
             opened.batch = (seed >> 128) % _batchCount;
             if (!_isLogged(window, batchAt(opened.batch))) return;
         }
-        if (opened.kind == IDisputes.Kind.Consistency) return; // logs are honest here
+        if (opened.kind == IDisputes.Kind.Consistency) {
+            if (window == firstWindow) return;
+            opened.slot = uint32((seed >> 64) % SHARDS);
+            opened.step = window - 1 - uint32((seed >> 96) % (window - firstWindow)); // earlier
+        }
         if (opened.kind == IDisputes.Kind.Reveal) {
             if (depth == 0) return;
             opened.step = 1 + uint32((seed >> 160) % depth); // height
             opened.slot = uint32((seed >> 192) % (1 << (depth - opened.step))); // index
         }
         _open(opened);
+    }
+
+    /// @dev The standby signs two logs of one size, and somebody has seen both.
+    function proveFork(uint256 seed) external {
+        if (seed % 8 != 0) return;
+        uint64 size = 1 + uint64((seed >> 8) % 100);
+        IDisputes.CheckpointEvidence memory a = checkpoint(standby, 1, 0, size, keccak256("a"));
+        IDisputes.CheckpointEvidence memory b = checkpoint(standby, 1, 0, size, keccak256("b"));
+        vm.prank(challenger);
+        disputes.proveFork(a, b);
+        _bondAgain();
+        done["fork"]++;
+    }
+
+    /// @dev The standby tries to leave with what is at stake.
+    function leave(uint256 seed) external {
+        ISettlement.Operator memory o = settlement.operator(standby);
+        vm.startPrank(standby);
+        if (o.leaving == 0) {
+            uint128 spare = o.bond - 5 ether;
+            if (spare > 0) settlement.requestWithdrawal(uint128(1 + seed % spare));
+        } else if (
+            block.timestamp >= o.leavesAt && settlement.nextFinalWindow() > o.leavesAfter
+        ) {
+            settlement.finalize(type(uint32).max);
+            settlement.withdraw();
+            done["leave"]++;
+        }
+        vm.stopPrank();
     }
 
     /// @dev Whatever can be answered is.
@@ -240,7 +273,8 @@ contract DisputeActors is DisputeScene {
         }
         uint256 credits = disputes.credit(challenger) + disputes.credit(helper);
         assertEq(address(disputes).balance, bonds + credits, "disputes");
-        uint256 stakes = settlement.operator(operator).bond + settlement.operator(standby).bond;
+        uint256 stakes = settlement.operator(operator).bond + settlement.operator(standby).bond
+            + settlement.operator(standby).leaving;
         assertEq(address(settlement).balance, stakes, "settlement");
     }
 
@@ -341,9 +375,11 @@ contract DisputeActors is DisputeScene {
             done["challenge"]++;
         } catch (bytes memory reason) {
             bytes4 selector = bytes4(reason);
-            // Asked before; or a batch that does not count in this window.
+            // Asked before; a batch that does not count in this window; a log of the other, or none.
             bool refused = selector == IDisputes.AlreadyChallenged.selector
                 || selector == IDisputes.NotPaid.selector
+                || selector == IDisputes.NotOperator.selector
+                || selector == IDisputes.InvalidSize.selector
                 || selector == IDisputes.OutsideWindow.selector;
             assertTrue(refused, "a challenge is refused");
         }
@@ -355,6 +391,7 @@ contract DisputeActors is DisputeScene {
         if (o.kind == IDisputes.Kind.Step) return openStep(o.window, o.slot, o.step);
         if (o.kind == IDisputes.Kind.Carry) return openCarry(o.window, o.slot, o.device);
         if (o.kind == IDisputes.Kind.Omission) return openOmission(o.window, batchAt(o.batch));
+        if (o.kind == IDisputes.Kind.Consistency) return openConsistency(o.window, o.step, o.slot);
         return openReveal(o.window, uint8(o.step), o.slot);
     }
 
@@ -372,6 +409,10 @@ contract DisputeActors is DisputeScene {
             Batch memory batch = batchAt(o.batch);
             uint32 slot = membership.member(batch.device).slot;
             answerOmission(o.window, slot, batch, omissionEvidence(o.window, slot, batch));
+        } else if (o.kind == IDisputes.Kind.Consistency) {
+            ISettlement.Log memory log = _logOf(o.step, o.slot);
+            bytes32[] memory proof = consistencyProof(o.window, o.slot, log.size);
+            answerConsistency(o.window, o.slot, log.size, log.root, proof);
         } else {
             answerReveal(o.window, uint8(o.step), o.slot);
         }
@@ -380,20 +421,27 @@ contract DisputeActors is DisputeScene {
     function _uphold(Opened memory o) private {
         assertTrue(_lies[o.window].attempt == o.attempt, "an honest epoch is slashed");
         disputes.uphold(o.id);
-        // It tries again, with new money.
+        _bondAgain();
+        done["slash"]++;
+    }
+
+    /// @dev The liar tries again, with new money.
+    function _bondAgain() private {
+        settlement.listOperator(standby, true);
         bond(standby, 2, 10 ether);
         _money += 10 ether;
-        settlement.listOperator(standby, true);
-        done["slash"]++;
     }
 
     /// @dev Whether a batch was in the log when a window was posted: else there is no path to show.
     function _isLogged(uint32 window, Batch memory batch) private view returns (bool) {
+        return batch.index < _logOf(window, batch.shard).size;
+    }
+
+    function _logOf(uint32 window, uint32 shard) private view returns (ISettlement.Log memory log) {
         ISettlement.Log[] memory logs = epochEvidence(window).logs;
         for (uint256 i = 0; i < logs.length; i++) {
-            if (logs[i].shard == batch.shard) return batch.index < logs[i].size;
+            if (logs[i].shard == shard) return logs[i];
         }
-        return false;
     }
 
     /// @dev Whether a challenge points where the lie is.
@@ -441,7 +489,7 @@ contract InvariantDisputesTest is Test {
     }
 
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](13);
+        bytes4[] memory selectors = new bytes4[](15);
         selectors[0] = DisputeActors.sense.selector;
         selectors[1] = DisputeActors.joinOne.selector;
         selectors[2] = DisputeActors.suspendOne.selector;
@@ -455,6 +503,8 @@ contract InvariantDisputesTest is Test {
         selectors[10] = DisputeActors.withdraw.selector;
         selectors[11] = DisputeActors.wait.selector;
         selectors[12] = DisputeActors.redeem.selector;
+        selectors[13] = DisputeActors.proveFork.selector;
+        selectors[14] = DisputeActors.leave.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(_actors), selectors);
     }

@@ -20,7 +20,7 @@ export {
 } from './bytes.js'
 export { BaseError, type ErrorKind } from './errors.js'
 export { keccak256, sha256 } from './hash.js'
-export { isPublishedTestKey } from './publishedTestKeys.js'
+export { isDevelopmentChain, isPublishedTestKey, PublishedKeyError } from './publishedKeys.js'
 export {
   type Algorithm,
   InvalidSignatureError,

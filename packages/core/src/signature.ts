@@ -1,4 +1,5 @@
 import { verifySignature as verify } from '#crypto'
+import { fromHex, toHex } from './bytes.js'
 import { BaseError } from './errors.js'
 
 /** COSE names: ECDSA with SHA-256 over P-256 (RFC 9053) and over secp256k1 (RFC 8812). */
@@ -33,16 +34,11 @@ export function normalizeSignature(signature: Uint8Array, algorithm: Algorithm):
   // A clear top bit means s < n/2 for both groups; most signatures end here.
   if ((signature[32] as number) < 0x7f) return signature
   const n = order[algorithm]
-  let s = 0n
-  for (let i = 32; i < 64; i++) s = (s << 8n) | BigInt(signature[i] as number)
+  const s = BigInt(toHex(signature.subarray(32)))
   if (s >= n) throw new InvalidSignatureError('s is not below the group order')
   if (s <= n >> 1n) return signature
-  s = n - s
-  const normalized = signature.slice()
-  for (let i = 63; i >= 32; i--) {
-    normalized[i] = Number(s & 0xffn)
-    s >>= 8n
-  }
+  const normalized = Uint8Array.from(signature)
+  normalized.set(fromHex((n - s).toString(16).padStart(64, '0')), 32)
   return normalized
 }
 

@@ -16,7 +16,13 @@ export {
   UnknownAlgorithmError,
 } from './signers/createSoftwareSigner.js'
 export { createMemoryStore } from './stores/createMemoryStore.js'
-export { type RefusedBatch, type Store, StoreFullError } from './stores/store.js'
+export {
+  type DroppedBatch,
+  DroppedError,
+  type RefusedBatch,
+  type Store,
+  StoreFullError,
+} from './stores/store.js'
 export { ReceiptError, RefusedError, TransportError } from './transports/errors.js'
 export { http } from './transports/http.js'
 export { type NodeNetwork, readNodeNetwork } from './transports/readNodeNetwork.js'

@@ -1,19 +1,30 @@
-import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type AnyClient, type Deployment, type Network, readConfig } from '@machinefi/contracts'
+import {
+  type AnyClient,
+  type Deployment,
+  type Network,
+  readChallengeBond,
+  readConfig,
+} from '@machinefi/contracts'
 import { BaseError, formatDid } from '@machinefi/core'
 import type { Metric } from '@machinefi/proof'
 import {
   type Action,
   type AuditEvent,
+  type AuditOverview,
   type Auditor,
   type AuditProgress,
   createAuditor,
   type Finding,
   type Verdict,
 } from '@machinefi/stream/audit'
-import { isHex, zeroAddress } from 'viem'
-import { type ChainReader, openChain, openReader } from '../chain/createChainClient.js'
+import { formatEther, isHex, zeroAddress } from 'viem'
+import {
+  type ChainClient,
+  type ChainReader,
+  openChain,
+  openReader,
+} from '../chain/createChainClient.js'
 import { identifyContracts } from '../chain/identifyContracts.js'
 import type { Context } from '../context.js'
 import { readNetworkFile } from '../network/networkFile.js'
@@ -21,8 +32,10 @@ import { openNetwork } from '../network/openNetwork.js'
 import { parseCoins } from '../options/parseCoins.js'
 import { formatDuration, parseDuration } from '../options/parseDuration.js'
 import { parseInteger } from '../options/parseInteger.js'
+import { parseUrl } from '../options/parseUrl.js'
 import { formatWindow, parseWindow } from '../options/parseWindow.js'
 import { createProgress } from '../output/createProgress.js'
+import { formatCount } from '../output/formatCount.js'
 import { formatError } from '../output/formatError.js'
 import { formatJson } from '../output/formatJson.js'
 
@@ -49,9 +62,14 @@ export async function audit(options: Options, context: Context): Promise<void> {
   const started = performance.now()
   const dryRun = options.dryRun === true
   const once = options.once === true || options.window !== undefined
-  const client = dryRun ? await openReader(options) : await openChain(options, context)
+  const everyMs = parseDuration(options.every)
+  const patienceMs = parseDuration(options.patience ?? '1h')
+  const nodeUrl = [options.node, ...(options.also ?? [])].map(parseUrl)
+  const payer = dryRun ? undefined : await openChain(options, context)
+  const client = payer ?? (await openReader(options))
   const { network } = await openNetwork(client, options, context)
   if (network.disputes === zeroAddress && !dryRun) throw new NothingToDisputeError(network.id)
+  if (payer) await warnIfPoor(payer, network, context)
   const windowMs = network.windowSeconds * 1000
   const nameOf = (window: number) => formatWindow(window, windowMs)
   const fromBlock =
@@ -60,7 +78,6 @@ export async function audit(options: Options, context: Context): Promise<void> {
       : (await readNetworkFile(options.network, context)).fromBlock
   const progress = createProgress(context, { force: options.progress === true })
   const dataDir = resolve(context.cwd, options.data)
-  mkdirSync(dataDir, { recursive: true })
 
   /** A line on stdout for an event, where the network is followed. */
   const say = (event: AuditEvent) => {
@@ -73,7 +90,6 @@ export async function audit(options: Options, context: Context): Promise<void> {
       context.stdout.write(`${formatVerdict(event.verdict, nameOf)}\n`)
     else if (event.type === 'acted') context.stdout.write(`${formatAction(event.action)}\n`)
   }
-  const patienceMs = parseDuration(options.patience ?? '1h')
   const auditor = await createAuditor({
     client,
     dataDir,
@@ -83,7 +99,7 @@ export async function audit(options: Options, context: Context): Promise<void> {
     maxStake:
       options.maxStake === undefined ? undefined : parseCoins('--max-stake', options.maxStake),
     network,
-    nodeUrl: [options.node, ...(options.also ?? [])],
+    nodeUrl,
     onEvent: once ? undefined : say,
     onProgress: (step) => progress.update(formatProgress(step, nameOf)),
     patienceMs,
@@ -96,7 +112,6 @@ export async function audit(options: Options, context: Context): Promise<void> {
   try {
     if (!once) {
       context.stderr.write(`Following ${network.id} until Ctrl-C.\n`)
-      const everyMs = parseDuration(options.every)
       return await auditor.run({ everyMs, signal: context.signal })
     }
     const window = options.window === undefined ? undefined : parseWindow(options.window, windowMs)
@@ -104,17 +119,17 @@ export async function audit(options: Options, context: Context): Promise<void> {
     progress.clear()
     const elapsedMs = Math.round(performance.now() - started)
     if (options.json) {
-      const { verdicts, ...rest } = report
-      const windows = verdicts.map((verdict) => showVerdict(verdict, nameOf))
-      const result = { network: network.id, dryRun, ...rest, windows, elapsedMs }
+      const result = { network: network.id, dryRun, ...showReport(report, nameOf), elapsedMs }
       context.stdout.write(`${formatJson(result)}\n`)
     } else {
       for (const verdict of report.verdicts)
-        context.stdout.write(`${formatVerdict(verdict, nameOf)}\n`)
+        context.stdout.write(`${formatVerdict(verdict, nameOf, report.actions)}\n`)
       for (const action of report.actions) context.stdout.write(`${formatAction(action)}\n`)
       context.stdout.write(formatSummary(report, elapsedMs))
     }
     assertRight(report, nameOf)
+  } catch (error) {
+    throw isStoreError(error) ? new DamagedCopyError(dataDir, error as Error) : error
   } finally {
     progress.clear()
     await auditor.close()
@@ -129,11 +144,15 @@ type Report = {
   verdicts: Verdict[]
   actions: Action[]
   problems: string[]
+  /** What was known of all windows, or of the only one, before they were checked. */
+  before: AuditOverview
+  only: number | undefined
 }
 
 /** One round: copies what is new, checks what was not checked yet, acts on what is wrong. */
 async function auditOnce(auditor: Auditor, only: number | undefined): Promise<Report> {
   const synced = await auditor.sync()
+  const before = await auditor.overview()
   const verdicts: Verdict[] = []
   for (const window of only === undefined ? await auditor.windows() : [only])
     verdicts.push(await auditor.check(window))
@@ -141,11 +160,35 @@ async function auditOnce(auditor: Auditor, only: number | undefined): Promise<Re
   return {
     actions,
     batches: synced.reduce((sum, { batches }) => sum + batches, 0),
+    before,
     claims: verdicts.reduce((sum, { claims }) => sum + claims, 0),
-    problems: synced.flatMap(({ problems }) => problems),
+    only,
+    problems: synced.flatMap(({ problems, url }) =>
+      problems.map((problem) => `${url}: ${problem}`),
+    ),
     verdicts,
   }
 }
+
+/** Says so before anything else if an account could not challenge: what is wrong is told all the same. */
+async function warnIfPoor(client: ChainClient, network: Network, context: Context): Promise<void> {
+  const { address } = client.account
+  const { timestamp } = await client.getBlock()
+  const now = Math.floor(Number(timestamp) / network.windowSeconds)
+  const window = Math.max(now, network.firstWindow)
+  const [balance, bond, gasPrice] = await Promise.all([
+    client.getBalance({ address }),
+    readChallengeBond(client, { network, window }),
+    client.getGasPrice(),
+  ])
+  if (balance >= bond + gasPrice * challengeGas) return
+  context.stderr.write(
+    `machinefi: ${address} could not challenge: it has ${formatEther(balance)}, and a challenge takes ${formatEther(bond)} and gas.\n`,
+  )
+}
+
+/** More than a challenge takes. */
+const challengeGas = 600_000n
 
 /** Which metrics and which policy the network uses, by the code at their addresses: nobody is asked. */
 async function readContracts(
@@ -170,10 +213,15 @@ async function readContracts(
   return { metrics, policy }
 }
 
-function formatVerdict(verdict: Verdict, nameOf: (window: number) => string): string {
+function formatVerdict(
+  verdict: Verdict,
+  nameOf: (window: number) => string,
+  actions?: readonly Action[],
+): string {
   const { claims, findings, ok, window } = verdict
   const name = nameOf(window)
-  if (ok) return `${name}  right: ${claims} claims computed again`
+  if (ok) return `${name}  right: ${formatCount(claims, 'claim')} computed again`
+  if (isSampled(verdict)) return `${name}  ${formatSample(verdict, actions)}`
   const wrong = findings.some(isFraud)
   const lines = findings.map(
     ({ certain, text, why }) => `  ${certain ? '✗' : '?'} ${text} (${why})`,
@@ -181,18 +229,127 @@ function formatVerdict(verdict: Verdict, nameOf: (window: number) => string): st
   return [`${name}  ${wrong ? 'WRONG' : 'not seen'}`, ...lines].join('\n')
 }
 
+/** What became of the steps of a window that were chosen at random: nothing of it was computed. */
+function formatSample(verdict: Verdict, actions: readonly Action[] = []): string {
+  const { answered, asked, open, steps, toAsk } = countSample(verdict, actions)
+  const isSent = actions.some(({ sent, why }) => sent && why === 'sample')
+  const parts = [
+    [asked, isSent ? 'asked for on chain' : 'would be asked for on chain'],
+    [toAsk, 'to be asked for'],
+    [open, 'asked for before'],
+    [answered, 'answered before'],
+  ] as const
+  const said = parts.filter(([count]) => count > 0)
+  if (said.length === 0)
+    return `not sampled: ${verdict.final ? 'it is final' : steps === 0 ? 'it has no steps' : 'others have asked for its steps'}`
+  const [[first, what], ...others] = said as [(typeof said)[number], ...typeof said]
+  const of =
+    steps === null ? formatCount(first, 'step') : `${first} of ${formatCount(steps, 'step')}`
+  return `sampled: ${[`${of} ${what}`, ...others.map(([n, what]) => `${n} ${what}`)].join(', ')}`
+}
+
+/** Steps of a window that were sampled: asked for now, still to be, and before. */
+function countSample({ attempt, findings, sampled, window }: Verdict, actions: readonly Action[]) {
+  const { answered = 0, open = 0, steps = null } = sampled ?? {}
+  const asked = actions.filter(
+    (action) =>
+      action.why === 'sample' &&
+      (action.kind === 'opened' || action.kind === 'left') &&
+      action.window === window &&
+      action.attempt === attempt,
+  ).length
+  const chosen = findings.filter(({ why }) => why === 'sample').length
+  return { steps, asked, toAsk: Math.max(0, chosen - asked), open, answered }
+}
+
+/** Whether steps of a window were chosen at random, and nothing is known to be wrong with it. */
+const isSampled = ({ findings, sampled }: Verdict) =>
+  sampled !== undefined && findings.every(({ why }) => why === 'sample')
+
 function formatAction({ kind, sent, text }: Action): string {
   return `${kind.padEnd(9)} ${text}${sent ? '' : ' (nothing was sent)'}`
 }
 
 function formatSummary(report: Report, elapsedMs: number): string {
-  const { batches, claims, problems, verdicts } = report
-  const right = verdicts.filter(({ ok }) => ok).length
+  const { batches, before, claims, only, problems, verdicts } = report
+  const computed = verdicts.filter(({ sampled }) => sampled === undefined)
+  const right = computed.filter(({ ok }) => ok).length
+  const { checkedBefore, expired, notSampled } = countBefore(report)
+  const facts: string[] = []
+  if (computed.length > 0)
+    facts.push(
+      `${right} of ${formatCount(computed.length, 'window is', 'windows are')} right: ${formatCount(claims, 'claim')} computed again`,
+    )
+  if (computed.length < verdicts.length)
+    facts.push(
+      `${formatCount(verdicts.length - computed.length, 'window is', 'windows are')} looked at by samples, not computed`,
+    )
+  const found = formatCount(checkedBefore, 'window was', 'windows were')
+  const sentences =
+    facts.length > 0
+      ? [
+          `${facts.join('; ')}, ${formatCount(batches, 'batch', 'batches')} copied, in ${formatDuration(elapsedMs)}.`,
+          ...(checkedBefore > 0 ? [`${found} found right before.`] : []),
+        ]
+      : [checkedBefore > 0 ? `Nothing new: ${found} found right before.` : 'Nothing to check yet.']
+  if (notSampled > 0)
+    sentences.push(
+      `${formatCount(notSampled, 'window is', 'windows are')} final: no step can be asked for any more.`,
+    )
+  if (expired > 0)
+    sentences.push(
+      `${formatCount(expired, 'window is', 'windows are')} final, and the rows have expired: nobody can compute ${expired === 1 ? 'it' : 'them'} any more.`,
+    )
+  if (before.void.length > 0)
+    sentences.push(
+      `${formatCount(before.void.length, 'posting is', 'postings are')} void: the operator was slashed.`,
+    )
   return [
     ...problems.map((problem) => `node      ${problem}`),
-    `${right} of ${verdicts.length} windows are right: ${claims} claims computed again, ${batches.toLocaleString('en-US')} batches copied, in ${formatDuration(elapsedMs)}.`,
+    // What is known of others is not asked for.
+    only === undefined ? sentences.join(' ') : sentences[0],
     '',
   ].join('\n')
+}
+
+/** Windows that were not looked at, and why. */
+function countBefore({ before, only, verdicts }: Report) {
+  const isMeant = (window: number) => only === undefined || window === only
+  const isLeft = (window: number) => !verdicts.some((verdict) => verdict.window === window)
+  return {
+    checkedBefore: before.right.filter(isMeant).length,
+    expired: before.expired.filter(isMeant).length,
+    /** Where steps are sampled: final ones. */
+    notSampled: before.unchecked.filter(isMeant).filter(isLeft).length,
+    void: before.void.filter(isMeant).length,
+  }
+}
+
+function showReport(report: Report, nameOf: (window: number) => string) {
+  const { actions, batches, claims, problems, verdicts } = report
+  const samples = verdicts.filter(({ sampled }) => sampled)
+  const sum = (count: (sample: ReturnType<typeof countSample>) => number) =>
+    samples.reduce((sum, verdict) => sum + count(countSample(verdict, actions)), 0)
+  return {
+    actions,
+    batches,
+    claims,
+    sampled: {
+      windows: samples.length,
+      asked: sum(({ asked }) => asked),
+      toAsk: sum(({ toAsk }) => toAsk),
+      open: sum(({ open }) => open),
+      answered: sum(({ answered }) => answered),
+    },
+    ...countBefore(report),
+    problems,
+    windows: verdicts.map(({ findings, sampled, ...verdict }) => ({
+      ...verdict,
+      name: nameOf(verdict.window),
+      findings: findings.map(showFinding),
+      ...(sampled && { sampled: countSample({ ...verdict, findings, sampled }, actions) }),
+    })),
+  }
 }
 
 function formatProgress({ done, of, step, window }: AuditProgress, nameOf: (n: number) => string) {
@@ -200,10 +357,6 @@ function formatProgress({ done, of, step, window }: AuditProgress, nameOf: (n: n
   return step === 'download'
     ? `copying the log: ${done.toLocaleString('en-US')} of ${of.toLocaleString('en-US')} batches (${share} %)`
     : `computing ${nameOf(window ?? 0)}: ${done} of ${of} slots (${share} %)`
-}
-
-function showVerdict({ findings, ...verdict }: Verdict, nameOf: (window: number) => string) {
-  return { ...verdict, name: nameOf(verdict.window), findings: findings.map(showFinding) }
 }
 
 /** A finding without its evidence, which can be large. */
@@ -224,23 +377,63 @@ function showEvent(event: Exclude<AuditEvent, { type: 'failed' }>) {
 
 /** What was kept back may be right; everything else is not. */
 const isFraud = ({ why }: Finding) =>
-  !['withheld-data', 'unknown-node', 'unknown-parent', 'sample'].includes(why)
+  !['expired', 'withheld-data', 'unknown-node', 'unknown-parent', 'sample'].includes(why)
 
-/** @throws {FraudFoundError} @throws {NotCheckedError} */
-function assertRight({ verdicts }: Report, nameOf: (window: number) => string): void {
+/** @throws {FraudFoundError} @throws {NotCheckedError} @throws {NotAskedError} */
+function assertRight({ actions, verdicts }: Report, nameOf: (window: number) => string): void {
+  const names = (some: readonly Verdict[]) => some.map(({ window }) => nameOf(window))
+  const short = actions.filter(({ kind }) => kind === 'short').map(({ text }) => text)
   const wrong = verdicts.filter(({ findings }) => findings.some(isFraud))
-  if (wrong.length > 0) throw new FraudFoundError(wrong.map(({ window }) => nameOf(window)))
-  const unseen = verdicts.filter(({ ok }) => !ok)
-  if (unseen.length > 0) throw new NotCheckedError(unseen.map(({ window }) => nameOf(window)))
+  if (wrong.length > 0) throw new FraudFoundError(names(wrong), short)
+  const unseen = verdicts.filter((verdict) => !verdict.ok && !isSampled(verdict))
+  if (unseen.length > 0)
+    throw new NotCheckedError(names(unseen), {
+      isFinal: unseen.every(({ final }) => final),
+      short,
+    })
+  const failed = actions.filter(
+    ({ kind }) => kind === 'short' || kind === 'refused' || kind === 'late',
+  )
+  const unasked = verdicts.filter(
+    (verdict) =>
+      verdict.sampled &&
+      countSample(verdict, actions).toAsk > 0 &&
+      failed.some(({ window }) => window === verdict.window),
+  )
+  if (unasked.length > 0)
+    throw new NotAskedError(
+      names(unasked),
+      failed.map(({ text }) => text),
+    )
+}
+
+/** Whether SQLite refused something, in the middle of the work. */
+const isStoreError = (error: unknown) =>
+  `${(error as { code?: unknown } | null)?.code}`.startsWith('SQLITE_')
+
+export class DamagedCopyError extends BaseError {
+  override readonly name = 'DamagedCopyError'
+  constructor(dataDir: string, cause: Error) {
+    super('The copy of the auditor cannot be used.', {
+      cause,
+      kind: 'input',
+      metaMessages: [
+        `Directory: ${dataDir}`,
+        `Reason: ${cause.message}`,
+        'Name an empty one with --data: what was copied is copied again.',
+      ],
+    })
+  }
 }
 
 /** Exit code 3. */
 export class FraudFoundError extends BaseError {
   override readonly name = 'FraudFoundError'
-  constructor(windows: readonly string[]) {
+  constructor(windows: readonly string[], short: readonly string[]) {
     super(`What was posted is wrong: ${list(windows)}.`, {
       docsPath: 'guides/audit.md',
       kind: 'integrity',
+      metaMessages: short.slice(0, 3),
     })
   }
 }
@@ -248,11 +441,28 @@ export class FraudFoundError extends BaseError {
 /** Exit code 4. */
 export class NotCheckedError extends BaseError {
   override readonly name = 'NotCheckedError'
-  constructor(windows: readonly string[]) {
+  constructor(
+    windows: readonly string[],
+    { isFinal, short }: { isFinal: boolean; short: readonly string[] },
+  ) {
     super(`Nobody shows what ${list(windows)} was computed from.`, {
       docsPath: 'guides/audit.md',
       kind: 'transport',
-      metaMessages: ['Try again: if it stays like this, it is asked for on chain.'],
+      metaMessages: isFinal
+        ? ['It is final: nothing can be asked for on chain any more.']
+        : ['Try again: if it stays like this, it is asked for on chain.', ...short.slice(0, 3)],
+    })
+  }
+}
+
+/** Exit code 5. */
+export class NotAskedError extends BaseError {
+  override readonly name = 'NotAskedError'
+  constructor(windows: readonly string[], reasons: readonly string[]) {
+    super(`Not every step of ${list(windows)} that was chosen could be asked for on chain.`, {
+      docsPath: 'guides/audit.md',
+      kind: 'contract',
+      metaMessages: reasons.slice(0, 3),
     })
   }
 }

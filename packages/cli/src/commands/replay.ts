@@ -2,10 +2,11 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { BaseError, formatDid, fromHex, publicKeyToAddress, type Signer } from '@machinefi/core'
 import { createDevice, http, type Transport } from '@machinefi/device'
-import { openFileStore, openKeyFile } from '@machinefi/device/node'
+import { openFileStore } from '@machinefi/device/node'
 import type { Schema } from '@machinefi/telemetry'
 import type { Context } from '../context.js'
 import { fetchNetwork, fetchNode, type NodeNetwork, NodeProblemError } from '../node/fetchNode.js'
+import { openDeviceSigner } from '../options/openDeviceSigner.js'
 import { createProgress } from '../output/createProgress.js'
 import { formatJson } from '../output/formatJson.js'
 import { openReadings, type Readings } from '../readings/openReadings.js'
@@ -32,12 +33,13 @@ const drainEvery = 6_000
  */
 export async function replay(csv: string, options: Options, context: Context): Promise<void> {
   const progress = createProgress(context, { force: options.progress === true })
-  const signer = await openKeyFile(resolve(context.cwd, options.key))
-  const network = await fetchNetwork(options.node, options.network)
-  const { schema } = network
-  const readings = await openReadings(resolve(context.cwd, csv))
+  const signer = await openDeviceSigner(options.key, context)
+  let readings: Readings | undefined
   let file: FileHandle | undefined
   try {
+    const network = await fetchNetwork(options.node, options.network)
+    const { schema } = network
+    readings = await openReadings(resolve(context.cwd, csv))
     const source = selectDevice(readings, options.device)
     checkFields(readings, schema)
     const offset = options.shift ? toOffset(readings, schema) : 0
@@ -50,7 +52,7 @@ export async function replay(csv: string, options: Options, context: Context): P
     const device = createDevice({
       maxAgeMs: Number.POSITIVE_INFINITY,
       maxJumpMs: Number.POSITIVE_INFINITY,
-      network: { id: fromHex(network.id), windowMs: network.windowMs },
+      network: { chainId: network.chainId, id: fromHex(network.id), windowMs: network.windowMs },
       onDelivered: (batch) => {
         batches++
         bytes += batch.bytes.length
@@ -101,8 +103,9 @@ export async function replay(csv: string, options: Options, context: Context): P
     )
   } finally {
     progress.clear()
-    readings.close()
+    readings?.close()
     await file?.close()
+    await signer.close()
   }
 }
 

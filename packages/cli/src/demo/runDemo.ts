@@ -8,6 +8,7 @@ import type { Address } from 'viem'
 import { createAccount } from '../chain/openAccount.js'
 import { type Devnet, startDevnet } from '../chain/startDevnet.js'
 import { formatWindow } from '../options/parseWindow.js'
+import { formatCount } from '../output/formatCount.js'
 import type { Readings } from '../readings/openReadings.js'
 import { type Amount, toAmount } from './Amount.js'
 import { type DemoClaim, readClaims } from './readClaims.js'
@@ -94,7 +95,10 @@ export async function runDemo(options: runDemo.Options): Promise<DemoReport> {
     }))
     const registerGas = await measure('register', () => registerFleet(devnet, fleet, now))
     await node.refresh()
-    onStep('fleet', `${fleet.length} devices registered and joined, each with an owner of its own`)
+    onStep(
+      'fleet',
+      `${formatCount(fleet.length, 'device')} registered and joined, ${fleet.length === 1 ? 'with' : 'each with'} an owner of its own`,
+    )
 
     let wireBytes = 0
     let batches = 0

@@ -11,6 +11,8 @@ export type CheatReport = {
   /** Whether the operator lost its bond. */
   slashed: boolean
   operatorBond: BeforeAfter
+  /** What disputes keep for the operator: half of the stakes of challenges that it answered. */
+  operatorCredit: BeforeAfter
   /** What the challenger has, in its account and as credit; the gas of its transactions is apart. */
   challenger: BeforeAfter
   /** Wei that are nobody's any more. */

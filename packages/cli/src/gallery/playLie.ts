@@ -3,11 +3,11 @@ import { fromHex, toHex } from '@machinefi/core'
 import { type Auditor, createAuditor } from '@machinefi/stream/audit'
 import { formatEther, type Hex } from 'viem'
 import type { ChainClient } from '../chain/createChainClient.js'
+import { explainRefusal } from '../disputes/explainRefusal.js'
 import { formatWindow } from '../options/parseWindow.js'
 import { type CheatReport, describePoint } from './CheatReport.js'
 import type { Cheat } from './cheats.js'
 import { describeStory } from './describeStory.js'
-import { explainRefusal } from './explainRefusal.js'
 import { rewriteLog } from './LogBook.js'
 import type { Hand } from './lies.js'
 import { type Liar, openLiar } from './openLiar.js'
@@ -56,6 +56,7 @@ export async function playLie(
     block: await client.getBlockNumber(),
     challenger: await readMoney(scene, challenger.account.address),
     honest: await readBond(scene, honest),
+    credit: await readCredit(client, { account: operator, network }),
     operator: await readBond(scene, operator),
   }
   const members = await scene.members()
@@ -121,6 +122,10 @@ export async function playLie(
     gas: { challenger: gas },
     honestBond: { after: await readBond(scene, honest), before: before.honest },
     operatorBond: { after: await readBond(scene, operator), before: before.operator },
+    operatorCredit: {
+      after: await readCredit(client, { account: operator, network }),
+      before: before.credit,
+    },
     redeemed,
     slashed: true,
   }

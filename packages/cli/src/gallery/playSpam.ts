@@ -45,6 +45,7 @@ export async function playSpam(
     block: await client.getBlockNumber(),
     challenger: await readMoney(scene, spammer.account.address),
     honest: await readBond(scene, honest),
+    credit: await readCredit(client, { account: operator, network }),
     operator: await readBond(scene, operator),
   }
   const members = await scene.members()
@@ -90,8 +91,8 @@ export async function playSpam(
   onStep('spam', `${proofs} proofs of fraud that prove nothing: refused`)
 
   const redeemed = await redeemAll(scene, url, window)
-  if ((await readCredit(client, { account: operator, network })) > 0n)
-    await withdrawCredit(scene.operator, { network })
+  const credit = await readCredit(client, { account: operator, network })
+  if (credit > 0n) await withdrawCredit(scene.operator, { network })
   const gas = await readGas(scene, spammer.account.address, before.block)
   const after = (await readMoney(scene, spammer.account.address)) + gas
   onStep(
@@ -118,6 +119,7 @@ export async function playSpam(
     gas: { challenger: gas },
     honestBond: { after: await readBond(scene, honest), before: before.honest },
     operatorBond: { after: await readBond(scene, operator), before: before.operator },
+    operatorCredit: { after: credit, before: before.credit },
     redeemed,
     slashed: false,
   }

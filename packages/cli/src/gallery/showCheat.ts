@@ -49,11 +49,19 @@ export class CheatOptionError extends BaseError {
 
 /** The end of it, for a person: who had what, and who has it now. */
 function formatReport(report: CheatReport): string {
-  const { burned, caughtBy, challenger, epochs, gas, honestBond, operatorBond, slashed } = report
+  const { burned, caughtBy, challenger, epochs, gas, honestBond, slashed } = report
+  const { operatorBond, operatorCredit } = report
+  const credited = operatorCredit.after - operatorCredit.before
   const money = formatTable(
     ['', 'before', 'after', ''],
     [
       ['operator’s bond', coins(operatorBond.before), coins(operatorBond.after), ''],
+      [
+        'operator’s credit',
+        coins(operatorCredit.before),
+        coins(operatorCredit.after),
+        credited > 0n ? `${signed(credited)}: half of the stakes of what it answered` : '',
+      ],
       [
         'challenger',
         coins(challenger.before),

@@ -58,6 +58,8 @@ export async function readNetworkFile(file: string, context: Context): Promise<N
     return { ...content, fromBlock: BigInt(content.fromBlock), network }
   } catch (cause) {
     if (cause instanceof NetworkFileError) throw cause
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT') throw new NetworkFileError(file, 'there is no such file', cause)
     throw new NetworkFileError(
       file,
       'it is not what `machinefi network create --out` writes',

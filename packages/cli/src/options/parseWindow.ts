@@ -1,7 +1,7 @@
 import { BaseError } from '@machinefi/core'
 
 /**
- * Parses a window: its number, `today`, a date (`2026-11-21`, where windows are
+ * Parses a window: its number, `today` or `now`, a date (`2026-11-21`, where windows are
  * days), or the ISO time it starts at.
  *
  * @param windowMs length of a window.
@@ -26,7 +26,7 @@ export class InvalidWindowError extends BaseError {
     super(`Not the start of a window: ${JSON.stringify(text)}.`, {
       kind: 'input',
       metaMessages: [
-        `Windows are ${windowMs / 1000} s long. Write a number, today, 2026-11-21, or 2026-11-21T10:05:00Z.`,
+        `Windows are ${windowMs / 1000} s long. Write a number, today or now, 2026-11-21, or 2026-11-21T10:05:00Z.`,
       ],
     })
   }

@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
+import { keccak_256 } from '@noble/hashes/sha3.js'
 import type { verifySignature as types } from '../signature.js'
 
 /** SHA-256 of the parts one after the other (FIPS 180-4): 32 bytes. */
@@ -8,6 +9,11 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   const all = createHash('sha256')
   for (const part of parts) all.update(part)
   return all.digest()
+}
+
+/** Keccak-256 as Ethereum uses it (the padding of 2011, not of FIPS 202): 32 bytes. */
+export function keccak256(message: Uint8Array): Uint8Array {
+  return keccak_256(message)
 }
 
 /**

@@ -1,13 +1,7 @@
-import { sha256 as sha256Noble } from '@noble/hashes/sha2.js'
 import type { verifySignature as types } from '../signature.js'
 
-/** SHA-256 of the parts one after the other (FIPS 180-4): 32 bytes. */
-export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return sha256Noble(parts[0] as Uint8Array)
-  const hash = sha256Noble.create()
-  for (const part of parts) hash.update(part)
-  return hash.digest()
-}
+export { keccak256 } from './keccak256.js'
+export { sha256 } from './sha256.js'
 
 export async function verifySignature(parameters: types.Parameters): Promise<boolean> {
   const { algorithm, message, publicKey, signature } = parameters

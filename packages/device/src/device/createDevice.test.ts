@@ -10,6 +10,7 @@ import {
 } from '@machinefi/telemetry'
 import { describe, expect, test, vi } from 'vitest'
 import { createTestNode, toTransport } from '../../test/createTestNode.js'
+import { emptySize } from '../../test/testStore.js'
 import {
   createDevice,
   createMemoryStore,
@@ -92,7 +93,7 @@ describe('record', () => {
     const { publicKey } = signer
     expect(await verifySignature({ algorithm, message, publicKey, signature })).toBe(true)
     expect(device.stats()).toMatchObject({ delivered: 1, nextSeq: 1, recorded: 2 })
-    expect(device.stats().stored).toEqual({ rows: 0, batches: 0, refused: 0, bytes: 0 })
+    expect(device.stats().stored).toEqual(emptySize)
     await device.close()
   })
 
@@ -234,7 +235,7 @@ describe('record', () => {
       throw new TransportError('away')
     }
     const { device, node } = setup({
-      store: createMemoryStore({ maxBytes: 100 }),
+      store: createMemoryStore({ maxBytes: 520 }),
       transport: { ...toTransport(createTestNode({ network: id })), send: away },
     })
     const times = Array.from({ length: 20 }, (_, i) => i * 1000)
@@ -560,7 +561,7 @@ describe('refused for now', () => {
     const { device } = setup({ clock, transport, maxRows: 1 })
     await recordAll(device, [0, 1000, 2000, 3000, 4000, 5000, 6000, 7000])
     const seqs = () => node.batches.map(({ header }) => header.seq)
-    await vi.waitFor(() => expect(seqs()).toEqual([2, 4, 5, 6, 7]))
+    await vi.waitFor(() => expect(seqs()).toEqual([7, 2, 4, 5, 6]))
     await expect(device.flush()).rejects.toMatchObject({ name: 'RefusedError', problem: future })
     expect(device.stats().stored).toMatchObject({ batches: 3, refused: 0 })
     held = []
@@ -632,7 +633,7 @@ describe('refused for now', () => {
     await device.record({ steps: 4 })
     await device.flush()
     expect(node.batches.map(({ header }) => header.seq)).toEqual([0, 2])
-    expect(device.stats().stored).toEqual({ rows: 0, batches: 0, refused: 0, bytes: 0 })
+    expect(device.stats().stored).toEqual(emptySize)
     time.now = 0
     await expect(device.discardFuture()).rejects.toMatchObject({ reason: 'implausible' })
     await device.close()
@@ -810,4 +811,19 @@ describe('seq', () => {
     expect(calls).toEqual(['reserve 0 2', 'sign'])
     await device.close()
   })
+})
+
+test('error: a published test key, but on a development chain', async () => {
+  const signer = createSoftwareSigner({
+    privateKey: Uint8Array.from({ length: 32 }, (_, i) => +(i === 31)),
+  })
+  for (const chainId of [undefined, 1, 4689])
+    expect(() => setup({ signer, network: { ...network, chainId } })).toThrow(
+      expect.objectContaining({ kind: 'input', name: 'InvalidDeviceError' }),
+    )
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  const { device } = setup({ signer, network: { ...network, chainId: 31_337 } })
+  expect(warn.mock.calls).toEqual([[expect.stringContaining('published')]])
+  warn.mockRestore()
+  await device.close()
 })

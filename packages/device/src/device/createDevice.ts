@@ -1,4 +1,4 @@
-import { formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
+import { formatDid, isDevelopmentChain, publicKeyToAddress, type Signer } from '@machinefi/core'
 import {
   maxRecordsBytes,
   type Row,
@@ -8,9 +8,9 @@ import {
   type Values,
 } from '@machinefi/telemetry'
 import { createOutbox, type Delivered } from '../outbox/createOutbox.js'
-import { isUnusedKey, takeUnusedKey } from '../signers/unusedKeys.js'
+import { isTestKey, isUnusedKey, takeUnusedKey } from '../signers/knownKeys.js'
 import { createMemoryStore } from '../stores/createMemoryStore.js'
-import type { RefusedBatch, Store } from '../stores/store.js'
+import type { DroppedBatch, RefusedBatch, Store } from '../stores/store.js'
 import type { QueuedBatch, Transport } from '../transports/transport.js'
 import {
   ClockError,
@@ -36,7 +36,8 @@ import {
  * run (see `resumeGap`): also when the node has none yet, unless the store is
  * a lasting one, whose first run this is then.
  *
- * @throws {InvalidDeviceError} an option out of bounds.
+ * @throws {InvalidDeviceError} an option out of bounds; or a key that everyone has, on another than
+ * a development chain.
  * @example
  * const device = createDevice({
  *   schema,
@@ -51,7 +52,7 @@ import {
 export function createDevice<const schema extends Schema>(
   options: createDevice.Options<schema>,
 ): Device<schema> {
-  const { schema, signer, network, transport } = options
+  const { schema, signer, network } = options
   const {
     store = createMemoryStore(),
     clock = Date.now,
@@ -61,12 +62,14 @@ export function createDevice<const schema extends Schema>(
     maxAheadMs = 300_000,
     maxJumpMs = 366 * 86_400_000,
     nextSeq: firstSeq,
-    resumeGap = transport.maxBatches,
+    resumeGap = options.transport.maxBatches,
     retry: { minMs = 1000, maxMs = 60_000 } = {},
     onDelivered,
+    onDropped,
     onError,
     onRefused,
   } = options
+  let { transport } = options
   const { tickMs } = schema
   const { windowMs } = network
   if (network.id.length !== 32) throw new InvalidDeviceError('a network id has 32 bytes')
@@ -77,10 +80,19 @@ export function createDevice<const schema extends Schema>(
   if (!(maxAgeMs > 0)) throw new InvalidDeviceError('maxAgeMs is not above 0')
   if (!(maxJumpMs > 0)) throw new InvalidDeviceError('maxJumpMs is not above 0')
   const address = publicKeyToAddress(signer.publicKey)
+  const did = formatDid(address)
+  if (isTestKey(signer.publicKey)) {
+    const problem = 'its private key is published'
+    if (!isDevelopmentChain(network.chainId)) throw new InvalidDeviceError(problem)
+    // biome-ignore lint/suspicious/noConsole: nobody waits for a value, and it must be seen
+    console.warn(`${did}: ${problem}`)
+  }
 
   let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
   let stateError: Error | undefined
   let lastTime = Number.NEGATIVE_INFINITY
+  /** Of the last reading that a store with promises has for sure. */
+  let storedTime = lastTime
   let recorded = 0
   let group: Group | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -96,8 +108,9 @@ export function createDevice<const schema extends Schema>(
     schema,
     signer,
     store,
-    transport,
+    getTransport: () => transport,
     onDelivered,
+    onDropped,
     onError,
     onRefused,
   })
@@ -111,7 +124,7 @@ export function createDevice<const schema extends Schema>(
       fields: schema.fields.length,
     }
     try {
-      const contents = store.open(identity)
+      const contents = store.open(identity, { onDropped: outbox.drop })
       if (!(contents instanceof Promise)) return start(contents)
       return contents.then(start).catch(refuseToStart)
     } catch (error) {
@@ -126,7 +139,7 @@ export function createDevice<const schema extends Schema>(
     else if (transport.readNextSeq === undefined && !isUnusedKey(signer.publicKey, network.id))
       return refuseToStart(new SequenceUnknownError())
     outbox.open({ ...contents, nextSeq })
-    lastTime = contents.lastTime ?? lastTime
+    lastTime = storedTime = contents.lastTime ?? lastTime
     state = 'ready'
     for (const row of contents.rows) accept(row, clock())
   }
@@ -162,10 +175,18 @@ export function createDevice<const schema extends Schema>(
         recorded++
         return done
       }
-      const accepted = appended.then(() => {
-        accept(row, now)
-        recorded++
-      })
+      const accepted = appended.then(
+        () => {
+          storedTime = row.time
+          accept(row, now)
+          recorded++
+        },
+        (error) => {
+          // Not taken: its tick is free, unless a later reading is on its way.
+          if (lastTime === row.time) lastTime = storedTime
+          throw error
+        },
+      )
       appending = accepted.catch(() => {})
       return accepted
     } catch (error) {
@@ -242,6 +263,13 @@ export function createDevice<const schema extends Schema>(
     }, delay)
   }
 
+  function selectKept(isWanted: (batch: Store.Place) => boolean): number[] {
+    return store
+      .kept()
+      .filter(isWanted)
+      .map(({ seq }) => seq)
+  }
+
   async function assertReady() {
     await opening
     if (state !== 'ready') throw stateError ?? new DeviceClosedError()
@@ -259,7 +287,7 @@ export function createDevice<const schema extends Schema>(
 
   return {
     address,
-    did: formatDid(address),
+    did,
     record(values, { time } = {}) {
       const now = clock()
       if (state === 'opening') return opening!.then(() => record(values, time, now))
@@ -283,13 +311,26 @@ export function createDevice<const schema extends Schema>(
     },
     async retryRefused() {
       await assertReady()
-      await outbox.requeue()
+      await outbox.requeue((await store.refused()).map(({ seq }) => seq))
     },
     async discardRefused() {
       await assertReady()
       const batches = await store.refused()
       await store.remove(batches.map(({ seq }) => seq))
       return batches
+    },
+    async redeliver({ since = 0, transport: other = transport } = {}) {
+      await assertReady()
+      transport = other
+      const seqs = selectKept(({ end }) => end >= since)
+      await outbox.requeue(seqs)
+      return seqs.length
+    },
+    async discardDelivered({ before = Number.POSITIVE_INFINITY } = {}) {
+      await assertReady()
+      const seqs = selectKept(({ end }) => end < before)
+      await store.remove(seqs)
+      return seqs.length
     },
     async discardFuture() {
       await assertReady()
@@ -301,7 +342,7 @@ export function createDevice<const schema extends Schema>(
       const batches = await outbox.discard(now + maxAheadMs)
       const tick = Math.floor(now / tickMs) * tickMs
       await store.rewind(tick)
-      lastTime = tick
+      lastTime = storedTime = tick
       return batches
     },
     stats: () => ({ ...outbox.status(), recorded, stored: store.size() }),
@@ -351,6 +392,8 @@ export declare namespace createDevice {
     retry?: { minMs?: number | undefined; maxMs?: number | undefined } | undefined
     /** A receipt was verified. */
     onDelivered?: ((delivered: Delivered) => void) | undefined
+    /** The store was full, and made room (see its `whenFull`): these seqs are a gap. */
+    onDropped?: ((batches: readonly DroppedBatch[]) => void) | undefined
     /** Signing or sending failed, and will be tried again. */
     onError?: ((error: Error) => void) | undefined
     /** The node will never take this batch; it is kept aside, see `refused`. */
@@ -361,6 +404,8 @@ export declare namespace createDevice {
     id: Uint8Array
     windowMs: number
     maxRowsBytes?: number | undefined
+    /** A published test key signs for development chains (1337, 31337) alone. */
+    chainId?: number | undefined
   }
   type ErrorType = InvalidDeviceError
 }
@@ -392,6 +437,17 @@ export type Device<schema extends Schema = Schema> = {
   /** Gives the refused batches up, and returns them. */
   discardRefused(): Promise<readonly RefusedBatch[]>
   /**
+   * Sends what was delivered and is still kept once more, for a node that takes over from another;
+   * with `transport`, that and all that follows goes there. Resolves to the number of batches when
+   * they are queued; `flush` waits for their receipts. A node that has them gives the receipt again.
+   */
+  redeliver(options?: Device.RedeliverOptions): Promise<number>
+  /**
+   * Gives up delivered batches that are kept: their windows are final. Resolves to their number.
+   * Without it the bounds of the store do that.
+   */
+  discardDelivered(options?: Device.DiscardOptions): Promise<number>
+  /**
    * Gives up the batches that end later than the clock says, by more than `maxAheadMs`, and returns
    * them; readings are taken again from now on. For when a clock was ahead and its readings make
    * all later ones `backwards`: call it only when the clock is known to be right now. Waits until
@@ -412,12 +468,22 @@ export declare namespace Device {
     /** Reject with FlushTimeoutError after this long. @default wait for as long as it takes */
     timeoutMs?: number | undefined
   }
+  type RedeliverOptions = {
+    /** Only batches that end at this time or later, ms. @default all that are kept */
+    since?: number | undefined
+    /** The other node. @default the one the device has */
+    transport?: Transport | undefined
+  }
+  type DiscardOptions = {
+    /** Only batches that end before this time, ms. @default all that are kept */
+    before?: number | undefined
+  }
   type Stats = {
     /** Readings taken by this process. */
     recorded: number
     /** Batches with a verified receipt, of this process. */
     delivered: number
-    /** What the store holds: rows not yet signed, batches queued, batches refused, bytes. */
+    /** What the store holds, and what it dropped. */
     stored: Store.Size
     /** Batches of the request in flight. */
     sending: number

@@ -22,26 +22,13 @@ export async function openKeyFile(
   options: openKeyFile.Options = {},
 ): Promise<SoftwareSigner> {
   const { create = false, algorithm } = options
-  let file: FileHandle
-  try {
-    file = await open(path, 'r')
-  } catch (cause) {
-    if (!isCode(cause, 'ENOENT')) throw new KeyFileError(path, 'unreadable', { cause })
-    if (create) return createKeyFile(path, { algorithm })
-    throw new KeyFileError(path, 'missing', { cause })
-  }
   let pem: string
   try {
-    // The open file is asked, not the path: it cannot be swapped in between.
-    const { mode } = await file.stat()
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
-      throw new KeyFileError(path, 'exposed')
-    pem = await file.readFile('latin1')
-  } catch (cause) {
-    if (cause instanceof KeyFileError) throw cause
-    throw new KeyFileError(path, 'unreadable', { cause })
-  } finally {
-    await file.close()
+    pem = await readPrivateFile(path)
+  } catch (error) {
+    if (create && (error as KeyFileError).reason === 'missing')
+      return createKeyFile(path, { algorithm })
+    throw error
   }
   const signer = parsePem(pem)
   if (signer === undefined) throw new KeyFileError(path, 'not-a-key')
@@ -73,14 +60,51 @@ export async function createKeyFile(
   const signer = createSoftwareSigner(options)
   const { algorithm, privateKey, publicKey } = signer
   const pem = toKeyObject(algorithm, privateKey, publicKey).export({ format: 'pem', type: 'pkcs8' })
+  await writeNewFile(path, pem, 0o600)
+  return signer
+}
+
+export declare namespace createKeyFile {
+  type Options = createSoftwareSigner.Options
+  type ErrorType = KeyFileError | createSoftwareSigner.ErrorType
+}
+
+/** A file that nobody else can get at. @throws {KeyFileError} `missing`, `exposed`, or `unreadable` */
+export async function readPrivateFile(path: string): Promise<string> {
   let file: FileHandle
   try {
-    file = await open(path, 'wx', 0o600)
+    file = await open(path, 'r')
+  } catch (cause) {
+    throw new KeyFileError(path, isCode(cause, 'ENOENT') ? 'missing' : 'unreadable', { cause })
+  }
+  try {
+    // The open file is asked, not the path: it cannot be swapped in between.
+    const { mode } = await file.stat()
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+      throw new KeyFileError(path, 'exposed')
+    return await file.readFile('latin1')
+  } catch (cause) {
+    if (cause instanceof KeyFileError) throw cause
+    throw new KeyFileError(path, 'unreadable', { cause })
+  } finally {
+    await file.close()
+  }
+}
+
+/** A file that was not there, on disk when the promise resolves. @throws {KeyFileError} `exists`, or `unwritable` */
+export async function writeNewFile(
+  path: string,
+  content: string | Buffer,
+  mode: number,
+): Promise<void> {
+  let file: FileHandle
+  try {
+    file = await open(path, 'wx', mode)
   } catch (cause) {
     throw new KeyFileError(path, isCode(cause, 'EEXIST') ? 'exists' : 'unwritable', { cause })
   }
   try {
-    await file.writeFile(pem)
+    await file.writeFile(content)
     await file.sync()
     await syncDirectory(dirname(path))
   } catch (cause) {
@@ -89,12 +113,6 @@ export async function createKeyFile(
   } finally {
     await file.close()
   }
-  return signer
-}
-
-export declare namespace createKeyFile {
-  type Options = createSoftwareSigner.Options
-  type ErrorType = KeyFileError | createSoftwareSigner.ErrorType
 }
 
 export class KeyFileError extends BaseError {
@@ -116,6 +134,8 @@ export declare namespace KeyFileError {
     | 'exposed'
     | 'missing'
     | 'not-a-key'
+    | 'not-a-reference'
+    | 'pin'
     | 'unreadable'
     | 'unwritable'
 }
@@ -132,6 +152,14 @@ const messages: { [reason in KeyFileError.Reason]: readonly [string, ...string[]
   'not-a-key': [
     'Not an unencrypted PEM private key of P-256 or secp256k1',
     'Make one with: machinefi device create FILE, or openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE',
+  ],
+  'not-a-reference': [
+    'Not a reference to a key in a token',
+    'Make one with: machinefi device create FILE --signer pkcs11, or --signer tpm',
+  ],
+  pin: [
+    'The token needs a PIN',
+    'Pass it as `pin` (the command line: MACHINEFI_PIN), or name a file of mode 0600 as "pinFile" in the reference.',
   ],
   unreadable: ['The key file cannot be read'],
   unwritable: ['The key file cannot be written'],

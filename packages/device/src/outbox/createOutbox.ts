@@ -1,6 +1,6 @@
 import { BaseError, type Signer } from '@machinefi/core'
 import { batchId, type Row, type Schema, signBatch } from '@machinefi/telemetry'
-import type { Store } from '../stores/store.js'
+import { type DroppedBatch, DroppedError, type Store } from '../stores/store.js'
 import { RefusedError, TransportError } from '../transports/errors.js'
 import type { Problem, QueuedBatch, Transport } from '../transports/transport.js'
 import { createLoop } from './createLoop.js'
@@ -11,23 +11,28 @@ import { createLoop } from './createLoop.js'
  * two loops, so that a node that is away does not keep rows unsigned.
  */
 export function createOutbox(options: createOutbox.Options): Outbox {
-  const { clock, network, readNextSeq, retry, schema, signer, store, transport } = options
-  const { onDelivered, onError, onRefused } = options
+  const { clock, getTransport, network, readNextSeq, retry, schema, signer, store } = options
+  const { onDelivered, onDropped, onError, onRefused } = options
   const abort = new AbortController()
   const closed: Group[] = []
-  /** Queued batches by seq, with the number of the group they were. */
-  const queued = new Map<number, number>()
   let groups = 0
+  /** The last group that was signed, and its seq. */
+  let sealed = { group: -1, seq: -1 }
+  /** The highest seq that a node answered for: what is above it is fresh. */
+  let answered = -1
+  /** Whether fresh batches had the last request of a transport that takes one at a time. */
+  let wasFresh = false
   let nextSeq: number | undefined
   let delivered = 0
   let lastError: Error | undefined
   let retryAt: number | undefined
   let sending = 0
-  /** The first refusal that no `flush` has been told of. */
-  let refusal: RefusedError | undefined
+  /** The first refusal, or loss, that no `flush` has been told of. */
+  let refusal: DroppedError | RefusedError | undefined
   /** Not taken for now: tried again when all others had their turn, so that they hold up none. */
   const deferred = new Set<number>()
-  let waiters: { group: number; resolve(): void; reject(error: unknown): void }[] = []
+  /** Who waits for all groups up to one; its seq, once it is signed. */
+  let waiters: Waiter[] = []
 
   /** Who waits until everything is signed. */
   const sealWaiters: { resolve(): void; reject(error: unknown): void }[] = []
@@ -54,18 +59,40 @@ export function createOutbox(options: createOutbox.Options): Outbox {
     const id = batchId(batch, network)
     await store.appendBatch({ seq, id, bytes: batch.bytes, end: start + span })
     closed.shift()
-    queued.set(seq, group.number)
+    sealed = { group: group.number, seq }
+    for (const waiter of waiters) if (waiter.group === group.number) waiter.seq = seq
     sender.kick()
     return true
   }
 
-  async function send(): Promise<boolean> {
-    const limits = { maxBatches: transport.maxBatches, maxBytes: maxSendBytes }
-    let batches = await store.scan({ ...limits, skip: deferred })
-    if (batches.length === 0) {
+  /** What the next request carries: see the guide to the outbox for its order. */
+  async function select(): Promise<readonly QueuedBatch[]> {
+    const { maxBatches } = getTransport()
+    const limits = { maxBatches, maxBytes: maxSendBytes }
+    const oldest = await store.scan({ ...limits, skip: deferred })
+    const last = oldest.at(-1)
+    if (last === undefined) {
       deferred.clear()
-      batches = await store.scan(limits)
+      return store.scan(limits)
     }
+    const share = Math.max(1, Math.floor(maxBatches / freshShare))
+    if (oldest.length === 1) {
+      wasFresh = !wasFresh
+      if (!wasFresh) return oldest
+    }
+    const fresh = await store.scan({
+      maxBatches: share,
+      maxBytes: maxSendBytes / freshShare,
+      above: Math.max(answered, last.seq),
+      newest: true,
+      skip: deferred,
+    })
+    return [...oldest.slice(0, maxBatches - fresh.length), ...fresh]
+  }
+
+  async function send(): Promise<boolean> {
+    const transport = getTransport()
+    const batches = await select()
     if (batches.length === 0) return false
     sending = batches.length
     let deliveries: readonly Transport.Delivery[]
@@ -81,6 +108,7 @@ export function createOutbox(options: createOutbox.Options): Outbox {
     for (const [i, batch] of batches.entries()) {
       const delivery = deliveries[i]
       if (delivery === undefined) break
+      if (delivery.status !== 'failed') answered = Math.max(answered, batch.seq)
       if (delivery.status === 'delivered') {
         done.push(batch.seq)
         notify(onDelivered, { ...batch, index: delivery.index, receipt: delivery.receipt })
@@ -97,8 +125,7 @@ export function createOutbox(options: createOutbox.Options): Outbox {
       }
     }
     if (done.length > 0) {
-      await store.remove(done)
-      for (const seq of done) queued.delete(seq)
+      await store.deliver(done)
       delivered += done.length
       sender.progress()
     }
@@ -110,24 +137,17 @@ export function createOutbox(options: createOutbox.Options): Outbox {
 
   async function refuse(batch: QueuedBatch, problem: Problem) {
     await store.refuse(batch.seq, problem)
-    queued.delete(batch.seq)
     refusal ??= new RefusedError(problem, { final: true })
     notify(onRefused, { ...batch, problem })
   }
 
-  /** Number of the oldest group that has no answer yet. */
-  function oldest(): number {
-    let number = closed[0]?.number ?? Number.POSITIVE_INFINITY
-    for (const group of queued.values()) if (group < number) number = group
-    return number
-  }
-
   function settle() {
     if (waiters.length === 0) return
-    const first = oldest()
-    const ready = waiters.filter(({ group }) => group < first)
+    const oldest = store.size().oldest?.seq ?? Number.POSITIVE_INFINITY
+    const isReady = ({ group, seq }: Waiter) => group <= sealed.group && seq < oldest
+    const ready = waiters.filter(isReady)
     if (ready.length === 0) return
-    waiters = waiters.filter(({ group }) => group >= first)
+    waiters = waiters.filter((waiter) => !isReady(waiter))
     const error = refusal
     refusal = undefined
     for (const { resolve, reject } of ready) error === undefined ? resolve() : reject(error)
@@ -150,7 +170,7 @@ export function createOutbox(options: createOutbox.Options): Outbox {
   return {
     open(contents) {
       nextSeq = contents.nextSeq
-      for (const seq of contents.queued) queued.set(seq, groups++)
+      sealed.seq = (nextSeq ?? 0) - 1
       for (const { rows, seq } of contents.reserved) closed.push({ number: groups++, rows, seq })
       sealer.kick()
       sender.kick()
@@ -161,7 +181,7 @@ export function createOutbox(options: createOutbox.Options): Outbox {
     },
     delivered(timeout) {
       return new Promise((resolve, reject) => {
-        const waiter = { group: groups - 1, resolve, reject }
+        const waiter = { group: groups - 1, seq: sealed.seq, resolve, reject }
         waiters.push(waiter)
         settle()
         // Whoever gives up is forgotten: a refusal told to nobody would be lost.
@@ -171,12 +191,14 @@ export function createOutbox(options: createOutbox.Options): Outbox {
         })
       })
     },
-    async requeue() {
-      const seqs = (await store.refused()).map(({ seq }) => seq)
+    async requeue(seqs) {
       await store.requeue(seqs)
-      const group = groups++
-      for (const seq of seqs) queued.set(seq, group)
       sender.kick()
+    },
+    drop(batches) {
+      refusal ??= new DroppedError(batches)
+      notify(onDropped, batches)
+      settle()
     },
     async discard(after) {
       await new Promise<void>((resolve, reject) => {
@@ -186,7 +208,6 @@ export function createOutbox(options: createOutbox.Options): Outbox {
       const queue = await store.scan({ maxBatches: Infinity, maxBytes: Infinity })
       const batches = [...queue, ...(await store.refused())].filter(({ end }) => end > after)
       await store.remove(batches.map(({ seq }) => seq))
-      for (const { seq } of batches) queued.delete(seq)
       settle()
       return batches
     },
@@ -207,19 +228,25 @@ function notify<value>(callback: ((value: value) => void) | undefined, value: va
   if (callback !== undefined) queueMicrotask(() => callback(value))
 }
 
+/** One part in so many of a request is for fresh batches. */
+const freshShare = 10
+
+type Waiter = { group: number; seq: number; resolve(): void; reject(error: unknown): void }
+
 type Group = { readonly number: number; readonly rows: readonly Row[]; seq: number | undefined }
 
 export declare namespace createOutbox {
   type Options = {
     clock: () => number
+    getTransport: () => Transport
     network: Uint8Array
     readNextSeq: (signal: AbortSignal) => Promise<number>
     retry: { minMs: number; maxMs: number }
     schema: Schema
     signer: Signer
     store: Store
-    transport: Transport
     onDelivered?: ((delivered: Delivered) => void) | undefined
+    onDropped?: ((batches: readonly DroppedBatch[]) => void) | undefined
     onError?: ((error: Error) => void) | undefined
     onRefused?: ((refused: QueuedBatch & { problem: Problem }) => void) | undefined
   }
@@ -235,7 +262,10 @@ export type Outbox = {
   push(rows: readonly Row[]): void
   /** Resolves when every batch pushed so far is delivered; rejects if one was refused, or when `timeout` is aborted. */
   delivered(timeout?: AbortSignal): Promise<void>
-  requeue(): Promise<void>
+  /** Queues batches again that were refused, or delivered and kept. */
+  requeue(seqs: readonly number[]): Promise<void>
+  /** The store dropped batches. */
+  drop(batches: readonly DroppedBatch[]): void
   /** Gives up the batches that end after this time; what is not signed yet is signed before. */
   discard(after: number): Promise<readonly QueuedBatch[]>
   status(): {

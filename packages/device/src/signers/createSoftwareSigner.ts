@@ -1,6 +1,6 @@
 import { type Algorithm, BaseError, type Signer } from '@machinefi/core'
 import { generatePrivateKey, openPrivateKey } from '#signer'
-import { addUnusedKey } from './unusedKeys.js'
+import { addUnusedKey, findTestKey } from './knownKeys.js'
 
 /**
  * A signer whose key is in memory. Node signs with OpenSSL, browsers with
@@ -22,6 +22,7 @@ export function createSoftwareSigner(options: createSoftwareSigner.Options = {})
   const key = privateKey.length === 32 ? openPrivateKey(algorithm, privateKey) : undefined
   if (key === undefined) throw new InvalidPrivateKeyError(algorithm)
   if (options.privateKey === undefined) addUnusedKey(key.publicKey)
+  else findTestKey(key.publicKey)
   const signer: Signer = {
     algorithm,
     publicKey: key.publicKey,

@@ -1,33 +1,56 @@
 import type { Row } from '@machinefi/telemetry'
-import type { QueuedBatch } from '../transports/transport.js'
-import { type RefusedBatch, rowBytes, type Store, StoreFullError } from './store.js'
+import type { Problem, QueuedBatch } from '../transports/transport.js'
+import { type DroppedBatch, rowBytes, type Store, StoreFullError } from './store.js'
 
 /**
  * A store that lives as long as the process: for browsers, tests, replays.
- * What is not delivered when it ends is lost.
+ * What is not delivered when it ends is lost; what is delivered is not kept.
  */
 export function createMemoryStore(options: createMemoryStore.Options = {}): Store {
-  const { maxBytes = 8 * 1024 * 1024 } = options
+  const { maxBytes = 8 * 1024 * 1024, whenFull = 'reject' } = options
+  let onDropped: ((batches: readonly DroppedBatch[]) => void) | undefined
   let rows = 0
-  let bytes = 0
   /** Every row of a device has the same size: one value per field. */
   let size = 0
   let reserved = 0
-  const queued = new Map<number, QueuedBatch>()
-  const refused = new Map<number, RefusedBatch>()
+  let dropped = 0
+  /** In the order of their seqs, since they come so and stay in their place. */
+  const stored = new Map<number, StoredBatch>()
+  let bytes = 0
 
-  function drop<batch extends QueuedBatch>(from: Map<number, batch>, seq: number) {
-    const batch = from.get(seq)
-    if (batch !== undefined && from.delete(seq)) bytes -= batch.bytes.length
-    return batch
+  function* select(isRefused: boolean) {
+    for (const each of stored.values()) if ((each.problem !== undefined) === isRefused) yield each
+  }
+
+  function remove(seq: number) {
+    bytes -= stored.get(seq)?.batch.bytes.length ?? 0
+    stored.delete(seq)
+  }
+
+  function makeRoom() {
+    let over = rows * size + bytes + size - maxBytes
+    if (over <= 0) return
+    const victims: DroppedBatch[] = []
+    if (whenFull === 'oldest')
+      for (const { batch, count } of stored.values()) {
+        if (over <= 0) break
+        victims.push({ seq: batch.seq, end: batch.end, count })
+        over -= batch.bytes.length
+      }
+    if (over > 0) throw new StoreFullError(maxBytes)
+    for (const { seq } of victims) remove(seq)
+    dropped += victims.length
+    onDropped?.(victims)
   }
 
   return {
-    open: () => ({ nextSeq: undefined, lastTime: undefined, rows: [], reserved: [], queued: [] }),
+    open(_identity, options) {
+      onDropped = options?.onDropped
+      return { nextSeq: undefined, lastTime: undefined, rows: [], reserved: [] }
+    },
     appendRow(row: Row) {
       size = rowBytes(row)
-      if (bytes + size > maxBytes) throw new StoreFullError(maxBytes)
-      bytes += size
+      makeRoom()
       rows++
     },
     reserve(_seq, count) {
@@ -35,53 +58,72 @@ export function createMemoryStore(options: createMemoryStore.Options = {}): Stor
     },
     appendBatch(batch) {
       rows -= reserved
-      bytes -= reserved * size
+      bytes += batch.bytes.length
+      stored.set(batch.seq, { batch, count: reserved, problem: undefined })
       reserved = 0
-      bytes += batch.bytes.length
-      queued.set(batch.seq, batch)
     },
-    scan: (limits) => take(queued.values(), limits),
-    remove(seqs) {
-      for (const seq of seqs) drop(queued, seq) ?? drop(refused, seq)
+    scan({ above = -1, maxBatches, maxBytes: most, newest, skip }) {
+      const taken: QueuedBatch[] = []
+      let sum = 0
+      const queued = select(false)
+      for (const { batch } of newest ? [...queued].reverse() : queued) {
+        if (batch.seq <= above || skip?.has(batch.seq)) continue
+        sum += batch.bytes.length
+        if (taken.length > 0 && (taken.length >= maxBatches || sum > most)) break
+        taken.push(batch)
+      }
+      return newest ? taken.reverse() : taken
     },
+    deliver: (seqs) => seqs.forEach(remove),
+    remove: (seqs) => seqs.forEach(remove),
     refuse(seq, problem) {
-      const batch = drop(queued, seq)
-      if (batch === undefined) return
-      bytes += batch.bytes.length
-      refused.set(seq, { ...batch, problem })
+      const each = stored.get(seq)
+      if (each !== undefined) each.problem = problem
     },
-    refused: () => [...refused.values()],
+    refused: () =>
+      Array.from(select(true), ({ batch, problem }) => ({ ...batch, problem: problem! })),
+    kept: () => [],
     requeue(seqs) {
       for (const seq of seqs) {
-        const refusal = drop(refused, seq)
-        if (refusal === undefined) continue
-        const { problem: _, ...batch } = refusal
-        bytes += batch.bytes.length
-        queued.set(seq, batch)
+        const each = stored.get(seq)
+        if (each !== undefined) each.problem = undefined
       }
     },
     rewind: () => {},
-    size: () => ({ rows, batches: queued.size, refused: refused.size, bytes }),
+    size() {
+      const queued = [...select(false)]
+      const oldest = queued[0]?.batch
+      return {
+        rows,
+        batches: queued.length,
+        readings: queued.reduce((sum, { count }) => sum + count, rows),
+        bytes: rows * size + bytes,
+        refused: stored.size - queued.length,
+        kept: 0,
+        keptBytes: 0,
+        dropped,
+        oldest: oldest && { seq: oldest.seq, end: oldest.end },
+      }
+    },
     close: () => {},
   }
 }
 
 export declare namespace createMemoryStore {
   type Options = {
-    /** Bound of everything kept. @default 8 MiB */
+    /** Bound of what waits for delivery. @default 8 MiB */
     maxBytes?: number | undefined
+    /**
+     * What happens to a reading when the store is full: it is refused (StoreFullError), or the
+     * oldest batches that no node has make room for it. @default 'reject'
+     */
+    whenFull?: Store.WhenFull | undefined
   }
 }
 
-/** The first batches that fit, at least one. */
-function take(batches: Iterable<QueuedBatch>, { maxBatches, maxBytes, skip }: Store.Limits) {
-  const taken: QueuedBatch[] = []
-  let bytes = 0
-  for (const batch of batches) {
-    if (skip?.has(batch.seq)) continue
-    bytes += batch.bytes.length
-    if (taken.length > 0 && (taken.length >= maxBatches || bytes > maxBytes)) break
-    taken.push(batch)
-  }
-  return taken
+type StoredBatch = {
+  readonly batch: QueuedBatch
+  /** Rows. */
+  readonly count: number
+  problem: Problem | undefined
 }

@@ -1,10 +1,18 @@
 import { BaseError } from '@machinefi/core'
 
-/** The journal is broken in its middle: what follows cannot be trusted, nor the seqs in it. */
+/** There is nothing to read. */
+export class StoreMissingError extends BaseError {
+  override readonly name = 'StoreMissingError'
+  constructor(path: string) {
+    super(`There is no store: ${path}`, { kind: 'input' })
+  }
+}
+
+/** A segment is broken in its middle: what follows cannot be trusted, nor the seqs in it. */
 export class StoreDamagedError extends BaseError {
   override readonly name = 'StoreDamagedError'
-  constructor(path: string, where: string) {
-    super(`The store is damaged at ${where}: ${path}`, {
+  constructor(path: string, at: number) {
+    super(`The store is damaged at byte ${at}: ${path}`, {
       kind: 'integrity',
       metaMessages: [
         'A power cut does not do this: the medium is failing, or something else wrote to the file.',
@@ -49,14 +57,17 @@ export class StoreLockedError extends BaseError {
   }
 }
 
-/** The disk refused: what it holds is unknown, so the store takes nothing until it is opened again. */
+/** The disk refused, because it is full, for example. */
 export class StoreFailedError extends BaseError {
   override readonly name = 'StoreFailedError'
   constructor(path: string, cause: unknown) {
     super(`The store failed: ${path}`, {
       kind: 'internal',
       cause,
-      metaMessages: ['What was acknowledged is safe. Open the store again when the disk is well.'],
+      metaMessages: [
+        'Nothing of this call was taken; what was acknowledged is safe.',
+        'The next call tries again, so that it goes on when the disk does.',
+      ],
     })
   }
 }

@@ -1,86 +1,229 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { batchOf, identity, rowAt } from '../../test/testStore.js'
+import { defineSchema } from '@machinefi/telemetry'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createTestNode, toTransport } from '../../test/createTestNode.js'
+import { batchOf, identity, problem, rowAt } from '../../test/testStore.js'
+import { createDevice, createSoftwareSigner, type Store } from '../index.js'
 import { createKeyFile, openFileStore } from '../node.js'
 
-/**
- * Whether the disk refuses to make the names in a directory durable, and what
- * happens when it has done so.
- */
-const disk = vi.hoisted(() => ({ refuses: false, done: undefined as (() => void) | undefined }))
+/** Power cuts to try after every change of the disk. */
+const cuts = Number(process.env.POWER_CUTS ?? 1)
+
+const shared = vi.hoisted(() => ({
+  disk: undefined as ReturnType<typeof import('../../test/createDisk.js').createDisk> | undefined,
+  /** Whether the disk refuses to make the names in a directory durable. */
+  refusesNames: false,
+}))
 
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof import('node:fs/promises')>()
+  const { createDisk } = await import('../../test/createDisk.js')
+  shared.disk = createDisk()
+  const wrapped = shared.disk.wrap(real)
   const open: typeof real.open = async (path, flags, mode) => {
-    if (disk.refuses && flags === 'r') throw new Error('EIO')
-    const file = await real.open(path, flags, mode)
-    const close = file.close.bind(file)
-    if (flags === 'r') file.close = () => close().then(() => void disk.done?.())
-    return file
+    if (shared.refusesNames && flags === 'r') throw new Error('EIO')
+    return wrapped.open(path, flags, mode)
   }
-  return { ...real, open }
+  return { ...wrapped, open }
 })
 
 let dir: string
+let folder: string
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'machinefi-'))
+  folder = join(dir, 'store')
+  disk().changes.length = 0
+  disk().watch(folder)
 })
-afterEach(() => rm(dir, { recursive: true }))
+afterEach(async () => {
+  disk().refuses = undefined
+  shared.refusesNames = false
+  await rm(dir, { recursive: true })
+})
 
-test('behavior: nothing is written to a journal that was replaced', async () => {
-  const store = openFileStore(dir)
-  await store.open(identity)
-  await store.appendRow(rowAt(0))
-  await store.reserve(4, 1)
-  await store.appendBatch(batchOf(4, 2_000_000))
-  disk.refuses = true
-  await expect(store.remove([4])).rejects.toMatchObject({ name: 'StoreFailedError' })
-  disk.refuses = false
-  await store.appendRow(rowAt(1))
+const disk = () => shared.disk!
+const all = { maxBatches: 1000, maxBytes: 1e6 }
+const options = {
+  keepDeliveredBytes: 1e6,
+  maxBytes: 2500,
+  segmentBytes: 500,
+  whenFull: 'oldest',
+} as const
+
+async function contentsOf(path: string, changes: openFileStore.Options = {}) {
+  const store = openFileStore(path, { ...options, ...changes })
+  const contents = await store.open(identity)
+  const batches = (await store.scan(all)).map(({ bytes, seq }) => `${seq}: ${bytes.length} bytes`)
+  const refused = (await store.refused()).map(({ seq }) => seq)
+  const result = { ...contents, batches, refused, kept: store.kept(), size: store.size() }
   await store.close()
-  const again = openFileStore(dir)
-  expect(await again.open(identity)).toMatchObject({ nextSeq: 5, rows: [rowAt(1)] })
-  await again.close()
-})
+  return result
+}
 
-test('behavior: rows that waited for a rewrite stay before those that did not', async () => {
-  const store = openFileStore(dir)
-  await store.open(identity)
-  await store.appendRow(rowAt(0))
-  await store.reserve(4, 1)
-  await store.appendBatch(batchOf(4, 2_000_000))
-  let time = 1
-  const rows: (void | Promise<void>)[] = []
-  const append = () => rows.push(store.appendRow(rowAt(time++)))
-  const appended = new Promise<void>((resolve) => {
-    // A row in each of the turns in which the rewrite ends.
-    disk.done = async () => {
-      disk.done = undefined
-      for (let turn = 0; turn < 30; turn++) {
-        append()
-        await null
-      }
-      resolve()
+/** Steps through everything a store can do, over many segments. */
+function* steps(): Generator<(store: Store) => unknown> {
+  let time = 0
+  for (let round = 0; round < 4; round++) {
+    for (let seq = 4 * round; seq < 4 * round + 4; seq++) {
+      yield (store) => Promise.all([1, 2, 3].map(() => store.appendRow(rowAt(++time))))
+      yield (store) => store.reserve(seq, 2)
+      yield (store) => store.appendBatch(batchOf(seq, 100 + 20 * (seq % 3)))
     }
+    yield (store) => store.refuse(4 * round, problem)
+    yield (store) => store.deliver([4 * round + 1, 4 * round + 3])
+    yield (store) => store.requeue([4 * round + 1])
+    if (round === 1) yield (store) => store.requeue([4])
+    if (round === 2) yield (store) => store.remove([2, 6])
+  }
+}
+
+describe.each([0, 1e6])('a power cut, %d bytes kept', (keepDeliveredBytes) => {
+  test('behavior: leaves what was acknowledged, and no half of what was not', async () => {
+    let seed = 11
+    const random = () => {
+      seed = (seed * 48_271) % 2_147_483_647
+      return seed / 2_147_483_647
+    }
+    const store = openFileStore(folder, { ...options, keepDeliveredBytes })
+    await store.open(identity)
+    /** How many changes there were when a step was acknowledged, and what a reader finds then. */
+    const states: { changes: number; contents: unknown }[] = []
+    const remember = async () => {
+      const changes = disk().changes.length
+      await disk().cut(join(dir, `state-${states.length}`), changes, () => 0.5)
+      const path = join(dir, `state-${states.length}`)
+      states.push({ changes, contents: await contentsOf(path, { keepDeliveredBytes }) })
+    }
+    await remember()
+    for (const step of steps()) {
+      await step(store)
+      await remember()
+    }
+    await store.close()
+    const segments = disk().changes.filter(({ type }) => type === 'create')
+    expect(segments.length).toBeGreaterThan(8)
+    expect(disk().changes.filter(({ type }) => type === 'unlink').length).toBeGreaterThan(3)
+    expect(store.size().dropped).toBeGreaterThan(1)
+
+    for (let count = states[0]!.changes; count <= disk().changes.length; count++) {
+      const at = states.findLastIndex(({ changes }) => changes <= count)
+      const possible = states.slice(at, at + 2).map(({ contents }) => contents)
+      for (let cut = 0; cut < cuts; cut++) {
+        const path = join(dir, `cut-${count}-${cut}`)
+        await disk().cut(path, count, random)
+        const found = await contentsOf(path, { keepDeliveredBytes })
+        expect(possible).toContainEqual(found)
+        // The next run finds the same.
+        if (cut === 0) expect(await contentsOf(path, { keepDeliveredBytes })).toEqual(found)
+        await rm(path, { recursive: true })
+      }
+    }
+  }, 120_000)
+})
+
+describe.each(['ENOSPC', 'EIO'] as const)('a disk that says %s', (refusal) => {
+  const failed = { cause: { code: refusal }, kind: 'internal', name: 'StoreFailedError' }
+
+  test('behavior: what fails never happened, and the store goes on when the disk does', async () => {
+    const store = openFileStore(folder)
+    await store.open(identity)
+    await store.appendRow(rowAt(1))
+    disk().refuses = refusal
+    await expect(store.appendRow(rowAt(2))).rejects.toMatchObject(failed)
+    await expect(store.reserve(0, 1)).rejects.toMatchObject(failed)
+    expect(store.size()).toMatchObject({ rows: 1 })
+    disk().refuses = undefined
+    await Promise.all([store.appendRow(rowAt(3)), store.reserve(7, 1)])
+    disk().refuses = refusal
+    await expect(store.appendBatch(batchOf(7))).rejects.toMatchObject(failed)
+    disk().refuses = undefined
+    await store.appendBatch(batchOf(7))
+    await store.close()
+    expect(await contentsOf(folder)).toMatchObject({
+      batches: ['7: 100 bytes'],
+      lastTime: 3,
+      nextSeq: 8,
+      reserved: [],
+      rows: [rowAt(3)],
+    })
   })
-  const removed = store.remove([4])
-  await vi.waitFor(() => expect(disk.done).toBeUndefined(), { interval: 0 })
-  await Promise.all([removed, appended])
-  await Promise.all(rows)
+
+  test('behavior: what is delivered makes room all the same', async () => {
+    const store = openFileStore(folder, { keepDeliveredBytes: 0, segmentBytes: 500 })
+    await store.open(identity)
+    for (let seq = 0; seq < 9; seq++) {
+      await store.appendRow(rowAt(seq))
+      await store.reserve(seq, 1)
+      await store.appendBatch(batchOf(seq, 300))
+    }
+    const segments = async () => (await readdir(folder)).filter((name) => name.endsWith('.segment'))
+    const before = (await segments()).length
+    disk().refuses = refusal
+    await store.deliver([0, 1, 2, 3, 4, 5, 6])
+    expect(store.size()).toMatchObject({ batches: 2 })
+    expect((await segments()).length).toBeLessThan(before - 4)
+    disk().refuses = undefined
+    await store.close()
+  })
+
+  test('behavior: a device goes on, and none of its seqs is used twice', async () => {
+    const schema = defineSchema({ id: 1, tickMs: 1, fields: { steps: { unit: 'count' } } })
+    const network = { id: new Uint8Array(32).fill(1), windowMs: 86_400_000 }
+    const start = Date.UTC(2026, 3, 13)
+    const clock = () => start
+    const node = createTestNode({ network: network.id, clock })
+    const device = createDevice({
+      schema,
+      signer: createSoftwareSigner(),
+      network,
+      transport: toTransport(node),
+      clock,
+      store: openFileStore(folder),
+      maxRows: 2,
+      retry: { minMs: 1, maxMs: 2 },
+    })
+    await device.flush()
+    const taken: number[] = []
+    for (let step = 1; step <= 120; step++) {
+      disk().refuses = step % 10 < 4 ? refusal : undefined
+      const time = start + step
+      const record = () => device.record({ steps: step }, { time }).then(() => taken.push(step))
+      // Nothing was taken, so that its time is still free.
+      await record().catch(async (error) => {
+        expect(error).toMatchObject(failed)
+        disk().refuses = undefined
+        await record()
+      })
+    }
+    disk().refuses = undefined
+    await vi.waitFor(() => device.flush())
+    await device.close()
+    expect(taken).toEqual(Array.from({ length: 120 }, (_, i) => i + 1))
+    const seqs = node.batches.map(({ header }) => header.seq).sort((a, b) => a - b)
+    expect(seqs).toEqual(seqs.map((_, i) => i))
+    expect(node.batches.reduce((sum, { header }) => sum + header.count, 0)).toBe(120)
+  })
+})
+
+test('behavior: a segment whose name may not survive is not one', async () => {
+  const store = openFileStore(folder, { segmentBytes: 100 })
+  await store.open(identity)
+  await store.appendRow(rowAt(1))
+  shared.refusesNames = true
+  await expect(store.appendRow(rowAt(2))).rejects.toMatchObject({ name: 'StoreFailedError' })
+  shared.refusesNames = false
+  await store.appendRow(rowAt(3))
   await store.close()
-  const again = openFileStore(dir)
-  const times = (await again.open(identity)).rows.map((row) => row.time)
-  expect(times).toEqual(Array.from({ length: 30 }, (_, i) => i + 1))
-  await again.close()
+  expect(await contentsOf(folder)).toMatchObject({ rows: [rowAt(1), rowAt(3)] })
 })
 
 test('error: a key whose name may not survive is no key', async () => {
-  disk.refuses = true
+  shared.refusesNames = true
   const path = join(dir, 'device.key')
   const failure = { name: 'KeyFileError', reason: 'unwritable' }
   await expect(createKeyFile(path)).rejects.toMatchObject(failure)
-  disk.refuses = false
+  shared.refusesNames = false
   await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' })
 })

@@ -1,8 +1,19 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineSchema } from '@machinefi/telemetry'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createReferenceStore } from '../../test/createReferenceStore.js'
 import { createTestNode, toTransport } from '../../test/createTestNode.js'
 import { batchOf, identity, problem, rowAt, testStore } from '../../test/testStore.js'
 import {
@@ -15,10 +26,10 @@ import {
 import { openFileStore } from '../node.js'
 
 let dir: string
-let journal: string
+let first: string
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'machinefi-'))
-  journal = join(dir, 'store', 'journal')
+  first = join(dir, 'store', '00000001.segment')
 })
 afterEach(() => rm(dir, { recursive: true }))
 
@@ -29,7 +40,8 @@ testStore('openFileStore', openStore)
 
 async function contentsOf(store: Store) {
   const contents = await store.open(identity)
-  const result = { ...contents, batches: await store.scan(all), refused: await store.refused() }
+  const [batches, refused] = [await store.scan(all), await store.refused()]
+  const result = { ...contents, batches, refused, kept: store.kept(), size: store.size() }
   await store.close()
   return result
 }
@@ -45,7 +57,7 @@ async function fill(store: Store, after: () => unknown = () => {}) {
     () => store.appendBatch(batchOf(6)),
     () => store.refuse(5, problem),
     () => store.appendRow({ time: 7, values: [null] }),
-    () => store.remove([6]),
+    () => store.deliver([6]),
     () => store.reserve(7, 1),
   ]
   for (const step of steps) {
@@ -59,9 +71,9 @@ const filled = {
   lastTime: 7,
   rows: [{ time: 7, values: [null] }],
   reserved: [{ seq: 7, rows: [rowAt(4)] }],
-  queued: [],
   batches: [],
   refused: [{ ...batchOf(5), problem }],
+  kept: [{ seq: 6, end: 6000 }],
 }
 
 describe('reopening', () => {
@@ -70,8 +82,10 @@ describe('reopening', () => {
     await store.open(identity)
     await fill(store)
     await store.close()
-    expect(await contentsOf(openStore())).toEqual(filled)
-    expect((await stat(journal)).mode & 0o777).toBe(0o600)
+    const contents = await contentsOf(openStore())
+    expect(contents).toMatchObject(filled)
+    expect(contents.size).toEqual(store.size())
+    expect((await stat(first)).mode & 0o777).toBe(0o600)
   })
 
   test('behavior: a tail torn anywhere leaves what was durable before', async () => {
@@ -82,25 +96,24 @@ describe('reopening', () => {
     const remember = async () => {
       const copy = join(dir, `copy-${copies++}`)
       await mkdir(copy)
-      await copyFile(journal, join(copy, 'journal'))
-      const { size } = await stat(journal)
+      await copyFile(first, join(copy, '00000001.segment'))
+      const { size } = await stat(first)
       states.push({ length: size, contents: await contentsOf(openFileStore(copy)) })
     }
     await remember()
     await fill(store, remember)
     await store.close()
-    const bytes = await readFile(journal)
+    const bytes = await readFile(first)
 
     const torn = join(dir, 'torn')
     await mkdir(torn)
     for (let length = states[0]!.length; length < bytes.length; length++) {
       const before = states.findLast((state) => state.length <= length)!
-      for (const tail of [0, 20]) {
-        // A file may have grown before its content arrived.
-        const content = Buffer.concat([bytes.subarray(0, length), Buffer.alloc(tail, 0x55)])
-        await writeFile(join(torn, 'journal'), content)
-        expect(await contentsOf(openFileStore(torn))).toEqual(before.contents)
-      }
+      // A file may have grown before its content arrived.
+      const tail = Buffer.alloc(length % 3 === 0 ? 20 : 0, 0x55)
+      const content = Buffer.concat([bytes.subarray(0, length), tail])
+      await writeFile(join(torn, '00000001.segment'), content)
+      expect(await contentsOf(openFileStore(torn))).toEqual(before.contents)
     }
   })
 
@@ -109,7 +122,7 @@ describe('reopening', () => {
     await store.open(identity)
     await fill(store)
     await store.close()
-    await truncate(journal, (await stat(journal)).size - 1)
+    await truncate(first, (await stat(first)).size - 1)
     const again = openStore()
     await again.open(identity)
     await again.appendRow(rowAt(9))
@@ -122,11 +135,11 @@ describe('reopening', () => {
     await store.open(identity)
     await fill(store)
     await store.close()
-    const bytes = await readFile(journal)
+    const bytes = await readFile(first)
     for (let at = 0; at < bytes.length - 40; at += 13) {
       const damaged = Buffer.from(bytes)
       damaged[at]! ^= 0x10
-      await writeFile(journal, damaged)
+      await writeFile(first, damaged)
       const opened = openStore().open(identity)
       await expect(opened).rejects.toMatchObject({ kind: 'integrity', name: 'StoreDamagedError' })
     }
@@ -158,50 +171,135 @@ describe('reopening', () => {
     await store.close()
     const again = openStore()
     const opened = await again.open({ ...identity, schema: 2, fields: 3 })
-    expect(opened).toMatchObject({ nextSeq: 1, lastTime: 1, queued: [0] })
+    expect(opened).toMatchObject({ nextSeq: 1, lastTime: 1 })
     await again.close()
-    expect(await contentsOf(openStore())).toMatchObject({ nextSeq: 1, queued: [0] })
+    expect(await contentsOf(openStore())).toMatchObject({ nextSeq: 1, batches: [batchOf(0)] })
   })
 })
 
-describe('size', () => {
-  test('behavior: the journal is rewritten when most of it is delivered', async () => {
-    const store = openStore()
+describe('segments', () => {
+  const bytesOf = async () => {
+    let bytes = 0
+    for (const name of await readdir(join(dir, 'store')))
+      if (name.endsWith('.segment')) bytes += (await stat(join(dir, 'store', name))).size
+    return bytes
+  }
+
+  test('behavior: deleted when all in them is delivered, written anew when most is', async () => {
+    const options = { keepDeliveredBytes: 0, segmentBytes: 64 * 1024 }
+    const store = openStore(options)
     await store.open(identity)
     let largest = 0
     for (let seq = 0; seq < 400; seq++) {
       const appended = [1, 2, 3].map((time) => store.appendRow(rowAt(10 * seq + time)))
-      if (seq % 10 === 9) await store.remove(Array.from({ length: 9 }, (_, i) => seq - 9 + i))
+      if (seq % 10 === 9) await store.deliver(Array.from({ length: 9 }, (_, i) => seq - 9 + i))
       await Promise.all(appended)
       await store.reserve(seq, 3)
-      await store.appendBatch(batchOf(seq, 15_000))
-      largest = Math.max(largest, (await stat(journal)).size)
+      await store.appendBatch(batchOf(seq, 1500))
+      largest = Math.max(largest, await bytesOf())
     }
-    expect(largest).toBeLessThan(3.5 * 1024 * 1024)
-    const left = Array.from({ length: 40 }, (_, i) => 10 * i + 9)
-    expect(await store.scan(all)).toEqual(left.map((seq) => batchOf(seq, 15_000)))
+    // 600 kB went through; 40 batches are left, of 60 kB.
+    expect(largest).toBeLessThan(2 * (60_000 + 64 * 1024) + 2 * 64 * 1024)
+    const left = Array.from({ length: 40 }, (_, i) => batchOf(10 * i + 9, 1500))
+    expect(await store.scan(all)).toEqual(left)
+    const size = store.size()
     await store.close()
-    const reopened = await contentsOf(openStore())
-    expect(reopened).toMatchObject({ nextSeq: 400, lastTime: 3993, queued: left, rows: [] })
-    expect(reopened.batches).toEqual(left.map((seq) => batchOf(seq, 15_000)))
+    const reopened = await contentsOf(openStore(options))
+    expect(reopened).toMatchObject({ nextSeq: 400, lastTime: 3993, rows: [], size, batches: left })
   })
 
-  test('behavior: rewriting keeps everything that counts', async () => {
-    const store = openStore()
+  test('behavior: while nothing is delivered, rows that became batches make room', async () => {
+    const store = openStore({ segmentBytes: 4096 })
     await store.open(identity)
-    await store.appendRow(rowAt(0))
-    await store.reserve(4, 1)
-    await store.appendBatch(batchOf(4, 2_000_000))
-    await fill(store)
-    await store.remove([4])
-    await store.appendRow(rowAt(8))
-    expect((await stat(journal)).size).toBeLessThan(1000)
+    let largest = 0
+    for (let seq = 0; seq < 150; seq++) {
+      const rows = Array.from({ length: 20 }, (_, i) => store.appendRow(rowAt(20 * seq + i)))
+      await Promise.all(rows)
+      await store.reserve(seq, 20)
+      await store.appendBatch(batchOf(seq))
+      largest = Math.max(largest, await bytesOf())
+    }
+    // 20 rows take 360 bytes, the batch that they become 162 with its head.
+    expect(largest).toBeLessThan(2 * (150 * 162 + 4096) + 2 * 4096)
+    const batches = Array.from({ length: 150 }, (_, seq) => batchOf(seq))
+    expect(await store.scan(all)).toEqual(batches)
     await store.close()
-    expect(await contentsOf(openStore())).toEqual({
-      ...filled,
-      lastTime: 8,
-      rows: [...filled.rows, rowAt(8)],
+    expect((await contentsOf(openStore())).batches).toEqual(batches)
+  })
+
+  test('behavior: rows and reservations outlive the segments before them', async () => {
+    const options = { keepDeliveredBytes: 0, segmentBytes: 300 }
+    const store = openStore(options)
+    await store.open(identity)
+    for (let time = 1; time <= 60; time++) await store.appendRow(rowAt(time))
+    for (let seq = 0; seq < 5; seq++) {
+      await store.reserve(seq, 11)
+      if (seq === 4) break
+      await store.appendBatch(batchOf(seq))
+      await store.deliver([seq])
+    }
+    await expect(stat(first)).rejects.toMatchObject({ code: 'ENOENT' })
+    await store.close()
+    expect(await contentsOf(openStore(options))).toMatchObject({
+      nextSeq: 5,
+      reserved: [{ seq: 4, rows: Array.from({ length: 11 }, (_, i) => rowAt(45 + i)) }],
+      rows: [56, 57, 58, 59, 60].map(rowAt),
     })
+  })
+
+  test('behavior: whatever is done, what is on disk is what a simple store says', async () => {
+    let seed = 7
+    const random = (below: number) => {
+      seed = (seed * 48_271) % 2_147_483_647
+      return seed % below
+    }
+    const options = { keepDeliveredBytes: 1e6, maxBytes: 1500, whenFull: 'oldest' } as const
+    const open = () => openStore({ ...options, segmentBytes: 2000 })
+    const memory = createReferenceStore(options)
+    await memory.open(identity)
+    let store = open()
+    await store.open(identity)
+    const say = async (some: Store) => {
+      const [batches, refused] = [await some.scan(all), await some.refused()]
+      return { batches, refused, kept: some.kept(), size: some.size() }
+    }
+    let next = 0
+    let time = 0
+    for (let step = 0; step < 1500; step++) {
+      const some = Array.from({ length: 1 + random(4) }, () => random(Math.max(1, next)))
+      const action = random(20)
+      const both = async (act: (store: Store) => unknown) => {
+        await act(memory)
+        await act(store)
+      }
+      if (action < 8) {
+        const row = rowAt(++time)
+        const append = async (each: Store) => each.appendRow(row)
+        const outcome = (each: Store) => append(each).catch(({ name }) => name)
+        expect(await outcome(store)).toBe(await outcome(memory))
+      } else if (action < 13 && memory.size().rows > 0) {
+        const [seq, count] = [next++, 1 + random(memory.size().rows)]
+        const batch = { ...batchOf(seq, 20 + random(400)), id: new Uint8Array(32).fill(seq) }
+        await both((each) => each.reserve(seq, count))
+        await both((each) => each.appendBatch(batch))
+      } else if (action < 15) {
+        const batches = await memory.scan({ maxBatches: 1 + random(4), maxBytes: 1e6 })
+        await both((each) => each.deliver(batches.map(({ seq }) => seq)))
+      } else if (action < 16) await both((each) => each.refuse(some[0]!, problem))
+      else if (action < 17) await both((each) => each.requeue(some))
+      else if (action < 18) await both((each) => each.remove(some))
+      else if (step % 3 === 0) {
+        await store.close()
+        store = open()
+        await store.open(identity)
+      }
+      if (step % 10 === 0) expect(await say(store)).toEqual(await say(memory))
+    }
+    expect(await say(store)).toEqual(await say(memory))
+    expect(memory.size().dropped).toBeGreaterThan(10)
+    const { bytes, keptBytes } = memory.size()
+    expect(bytes + keptBytes).toBeGreaterThan(2000)
+    await store.close()
   })
 })
 

@@ -1,36 +1,53 @@
-import { mkdir, rename, rm } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { BaseError, equalBytes } from '@machinefi/core'
 import type { Row } from '@machinefi/telemetry'
-import type { Problem, QueuedBatch } from '../transports/transport.js'
-import { batchHeadBytes, decodeEntries, type Entry, encodeEntry } from './entries.js'
+import type { QueuedBatch } from '../transports/transport.js'
+import type { BatchState, IndexedBatch } from './createBatchIndex.js'
+import { createStoreState } from './createStoreState.js'
+import {
+  type BatchEntry,
+  batchHeadBytes,
+  decodeEntries,
+  type Entry,
+  encodeEntry,
+} from './entries.js'
 import { StoreDamagedError, StoreFailedError, StoreMismatchError } from './fileStoreErrors.js'
 import { lockDirectory } from './lockDirectory.js'
-import { type Journal, openJournal } from './openJournal.js'
-import { rowBytes, type Store, StoreFullError } from './store.js'
+import { openSegments, type Segments } from './openSegments.js'
+import { segmentPath } from './readSegments.js'
+import { type DroppedBatch, rowBytes, type Store, StoreFullError } from './store.js'
 import { syncDirectory } from './syncDirectory.js'
 
 /**
  * A store in a directory of its own: what `record` resolved for survives
- * crashes and power cuts. Readings and signed batches are appended to one
- * journal and synced (readings that come together share a sync); what is
- * delivered is dropped when the journal is rewritten, which happens when most
- * of it is of no use any more.
+ * crashes and power cuts. Readings and signed batches are appended to segment
+ * files and synced (readings that come together share a sync). A segment is
+ * deleted when nothing in it is of use; where little is, that is written anew.
  *
- * Signed batches stay on disk: in memory there are about 200 bytes for each.
+ * Signed batches stay on disk: in memory there are 33 bytes for each.
  */
 export function openFileStore(directory: string, options: openFileStore.Options = {}): Store {
-  const { maxBytes = 64 * 1024 * 1024 } = options
+  const {
+    maxBytes = 64 * 1024 * 1024,
+    whenFull = 'reject',
+    keepDeliveredBytes = 16 * 1024 * 1024,
+    keepDeliveredMs = 10 * 86_400_000,
+    segmentBytes = 1024 * 1024,
+  } = options
   const path = resolve(directory)
-  const file = join(path, 'journal')
-  const state = createState()
+  const state = createStoreState({ keepDeliveredBytes, keepDeliveredMs })
   let identity: Store.Identity
-  let journal: Journal | undefined
+  let onDropped: ((batches: readonly DroppedBatch[]) => void) | undefined
+  let segments: Segments | undefined
   let unlock: (() => Promise<void>) | undefined
-  let compacting = false
-  /** Rows that came while the journal was rewritten, in their order. */
-  let waiting: (() => void)[] = []
-  /** Everything but `appendRow` happens one at a time. */
+  /** Of rows on their way to the disk. */
+  let pendingBytes = 0
+  /** Batches that make room for rows on their way to the disk. */
+  const dropping = new Set<number>()
+  let droppingBytes = 0
+  let tidying = false
+  /** Everything but `appendRow`, `reserve` and `appendBatch` happens one at a time. */
   let tail: Promise<unknown> = Promise.resolve()
 
   function exclusive<value>(task: () => Promise<value>): Promise<value> {
@@ -41,27 +58,38 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     return result
   }
 
-  /** Applies entries and appends them, to be synced. */
-  function append(entries: readonly Entry[]) {
-    if (journal === undefined) throw new Error('The store is not open.')
-    for (const entry of entries) state.apply(entry, journal.append(encodeEntry(entry)))
-  }
-
-  async function appendSynced(entries: readonly Entry[]) {
-    append(entries)
-    await journal!.sync()
-  }
-
-  /** Opens the journal, into the state. */
-  async function load() {
-    await rm(`${file}.new`, { force: true })
-    journal = await openJournal(file, (frame, start) => {
-      const entries = decodeEntries(frame)
-      if (entries === undefined) throw new StoreMismatchError(path, 'format')
-      for (const { entry, offset } of entries)
-        if (!state.apply(entry, start + offset))
-          throw new StoreDamagedError(file, `byte ${start + offset} of the journal`)
+  /**
+   * Resolves when the entries are on disk. They are applied then, in the order of the file, so that
+   * memory never says what a reader of the file would not.
+   */
+  function append(entries: readonly Entry[], options: AppendOptions = {}): Promise<void> {
+    const { applies = () => true, settled } = options
+    return new Promise((resolve, reject) => {
+      if (entries.length === 0) return resolve()
+      if (segments === undefined) throw new StoreFailedError(path, new Error('It is not open.'))
+      const parts = entries.map(encodeEntry)
+      segments.append(parts.length === 1 ? parts[0]! : Buffer.concat(parts), (place) => {
+        settled?.()
+        if ('error' in place) return reject(new StoreFailedError(path, place.error))
+        let { offset } = place
+        for (const [i, entry] of entries.entries()) {
+          if (applies(entry)) state.apply(entry, place.segment, offset)
+          offset += parts[i]!.length
+        }
+        resolve()
+      })
     })
+  }
+
+  /** Opens the segments, into the state. */
+  async function load() {
+    segments = await openSegments(path, {
+      segmentBytes,
+      replay: state.apply,
+      head: () => ({ type: 'identity', ...identity, ...state.position() }),
+    })
+    if (!state.isWhole())
+      throw new StoreDamagedError(segmentPath(path, segments.list[0]!.number), 0)
     const known = state.identity()
     if (known !== undefined) {
       if (!equalBytes(known.network, identity.network))
@@ -71,99 +99,150 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       if (other && state.size().rows > 0) throw new StoreMismatchError(path, 'schema')
       if (!other) return
     }
-    await appendSynced([{ type: 'identity', ...identity, ...state.position() }])
-    await syncDirectory(path)
+    await append([{ type: 'identity', ...identity, ...state.position() }])
     await syncDirectory(dirname(path))
   }
 
-  /** Rewrites the journal with what is still of use. */
-  async function compact() {
-    const old = journal!
-    // Rows that are on their way must be in what is rewritten.
-    await old.sync()
-    await rm(`${file}.new`, { force: true })
-    const fresh = createState()
-    const next = await openJournal(`${file}.new`, () => {})
-    let synced = 0
-    try {
-      const write = (entry: Entry) => fresh.apply(entry, next.append(encodeEntry(entry)))
-      write({ type: 'identity', ...identity, ...state.position() })
-      for (const { rows } of state.reserved()) for (const row of rows) write({ type: 'row', row })
-      for (const row of state.rows()) write({ type: 'row', row })
-      for (const { seq, rows } of state.reserved())
-        write({ type: 'reserve', seq, count: rows.length })
-      for (const batch of [...state.queued(), ...state.refused()]) {
-        const { bytes } = await readBatch(old, batch)
-        write({ type: 'batch', ...batch, bytes })
-        if (batch.problem !== undefined) {
-          const { problem, seq } = batch
-          write({ type: 'refuse', seq, problem })
-        }
-        if (next.length - synced > 1024 * 1024) {
-          await next.sync()
-          synced = next.length
-        }
-      }
-      await next.sync()
-      await rename(`${file}.new`, file)
-    } catch (error) {
-      await next.close().catch(() => {})
-      throw error
-    }
-    // At once: the old journal has no name any more, and what it took would be lost.
-    journal = next
-    state.move(fresh)
-    await old.close()
-    await syncDirectory(path)
-  }
-
-  async function compactIfWorthIt() {
-    const { bytes } = state.size()
-    if (journal!.length < 2 * bytes + minCompactBytes) return
-    compacting = true
-    try {
-      await compact()
-    } finally {
-      compacting = false
-      // In this very turn: a row that comes later cannot overtake them.
-      const rows = waiting
-      waiting = []
-      for (const take of rows) take()
-    }
-  }
-
-  function readAll(batches: readonly StoredBatch[]) {
-    return Promise.all(batches.map((batch) => readBatch(journal!, batch)))
-  }
-
   function appendRow(row: Row): Promise<void> {
-    if (compacting)
-      return new Promise((resolve) => {
-        waiting.push(() => resolve((async () => takeRow(row))()))
-      })
-    return takeRow(row)
+    const size = rowBytes(row)
+    const over = state.bytes() + pendingBytes - droppingBytes + size - maxBytes
+    const victims = over > 0 ? findVictims(over) : []
+    const victimBytes = victims.reduce((sum, { length }) => sum + length, 0)
+    const entries: Entry[] = victims.map(({ seq }) => ({ type: 'drop', seq }))
+    entries.push({ type: 'row', row })
+    pendingBytes += size
+    droppingBytes += victimBytes
+    for (const { seq } of victims) dropping.add(seq)
+    const appended = append(entries, {
+      settled() {
+        pendingBytes -= size
+        droppingBytes -= victimBytes
+        for (const { seq } of victims) dropping.delete(seq)
+      },
+    })
+    if (victims.length === 0) return appended
+    return appended.then(() => {
+      onDropped?.(victims.map(({ count, end, seq }) => ({ seq, end, count })))
+      tidySoon()
+    })
   }
 
-  function takeRow(row: Row): Promise<void> {
-    if (state.size().bytes + rowBytes(row) > maxBytes) throw new StoreFullError(maxBytes)
-    return appendSynced([{ type: 'row', row }]).catch((error) => {
-      throw new StoreFailedError(path, error)
-    })
+  /** The batches to drop for so many bytes. */
+  function findVictims(bytes: number): IndexedBatch[] {
+    const victims: IndexedBatch[] = []
+    let left = bytes
+    if (whenFull === 'oldest')
+      for (const batch of state.index.batches(['queued', 'refused'])) {
+        if (left <= 0) break
+        if (dropping.has(batch.seq)) continue
+        victims.push(batch)
+        left -= batch.length
+      }
+    if (left > 0) throw new StoreFullError(maxBytes)
+    return victims
+  }
+
+  /** Entries that need not be durable: where the disk refuses them, they apply all the same. */
+  async function appendLoosely(entries: readonly Entry[]) {
+    try {
+      await append(entries)
+    } catch {
+      for (const entry of entries) state.apply(entry, 0, 0)
+    }
+    await tidy()
+  }
+
+  function tidySoon() {
+    if (tidying) return
+    tidying = true
+    void exclusive(tidy)
+  }
+
+  /** Deletes segments of no use. A disk that refuses is asked again the next time. */
+  async function tidy() {
+    tidying = false
+    if (segments === undefined) return
+    try {
+      await dropUseless()
+      while (isMostlyUseless() && (await moveOldest())) await dropUseless()
+    } catch {}
+  }
+
+  async function dropUseless() {
+    const { list } = segments!
+    let count = 0
+    while (count < list.length - 1 && state.usefulBytes(list[count]!.number) === 0) count++
+    if (count > 0) await segments!.dropOldest(count)
+  }
+
+  function isMostlyUseless() {
+    const list = segments?.list ?? []
+    const bytes = list.reduce((sum, { end }) => sum + end, 0)
+    if (list.length < 2 || bytes <= 2 * (state.usefulBytes() + segmentBytes)) return false
+    // Readings become batches soon, and their order is that of the file.
+    return !state.hasRows(list[0]!.number)
+  }
+
+  /** Writes what is of use in the oldest segment anew. */
+  async function moveOldest(): Promise<boolean> {
+    const { number } = segments!.list[0]!
+    const all: readonly BatchState[] = ['queued', 'again', 'refused', 'kept']
+    const batches = [...state.index.batches(all)].filter(({ segment }) => segment === number)
+    const entries: Entry[] = []
+    for (const entry of await readEntries(batches)) {
+      const { seq } = entry
+      const batch = state.index.get(seq)
+      if (batch?.segment !== number) continue
+      const problem = state.problem(seq)
+      entries.push({ ...entry, state: batch.state === 'refused' ? 'queued' : batch.state })
+      if (problem !== undefined) entries.push({ type: 'refuse', seq, problem })
+    }
+    // One that was dropped meanwhile stays so.
+    const applies = (entry: Entry) => 'seq' in entry && state.index.get(entry.seq) !== undefined
+    await append(entries, { applies })
+    return entries.length > 0
+  }
+
+  /** Reads batches: one stretch of each segment. */
+  async function readEntries(batches: readonly IndexedBatch[]): Promise<BatchEntry[]> {
+    const entries = new Map<number, BatchEntry>()
+    for (const number of new Set(batches.map(({ segment }) => segment))) {
+      const some = batches.filter(({ segment }) => segment === number)
+      const from = Math.min(...some.map(({ offset }) => offset))
+      const to = Math.max(...some.map(({ length, offset }) => offset + batchHeadBytes + length))
+      const bytes = await segments!.read(number, from, to)
+      for (const { length, offset, seq } of some) {
+        const at = offset - from
+        // A copy, so that nothing holds the whole stretch.
+        const copy = Uint8Array.from(bytes.subarray(at, at + batchHeadBytes + length))
+        const entry = decodeEntries(copy)?.[0]?.entry
+        if (entry?.type !== 'batch' || entry.seq !== seq)
+          throw new StoreDamagedError(segmentPath(path, number), offset)
+        entries.set(seq, entry)
+      }
+    }
+    return batches.map(({ seq }) => entries.get(seq)!)
+  }
+
+  async function readBatches(batches: readonly IndexedBatch[]): Promise<QueuedBatch[]> {
+    const entries = await readEntries(batches)
+    return entries.map(({ bytes, end, id, seq }) => ({ seq, id, bytes, end }))
   }
 
   return {
     lasting: true,
-    open(opened) {
+    open(opened, options = {}) {
       identity = opened
+      onDropped = options.onDropped
       return exclusive(async () => {
         await mkdir(path, { recursive: true, mode: 0o700 })
         unlock = await lockDirectory(path)
         try {
           await load()
-          await compactIfWorthIt()
+          await tidy()
         } catch (error) {
-          await journal?.close().catch(() => {})
-          journal = undefined
+          await segments?.close().catch(() => {})
+          segments = undefined
           await unlock()
           unlock = undefined
           throw error
@@ -172,53 +251,56 @@ export function openFileStore(directory: string, options: openFileStore.Options 
         return {
           lastTime: Number.isNaN(lastTime) ? undefined : lastTime,
           nextSeq: Number.isNaN(nextSeq) ? undefined : nextSeq,
-          queued: [...state.queued()].map(({ seq }) => seq),
-          reserved: [...state.reserved()],
-          rows: [...state.rows()],
+          reserved: state.reserved(),
+          rows: state.rows(),
         }
       })
     },
     appendRow,
-    reserve: (seq, count) => exclusive(() => appendSynced([{ type: 'reserve', seq, count }])),
-    appendBatch: (batch) => exclusive(() => appendSynced([{ type: 'batch', ...batch }])),
-    scan({ maxBatches, maxBytes: most, skip }) {
+    async reserve(seq, count) {
+      const end = state.endOf(count)
+      if (end === undefined) throw new StoreFailedError(path, new Error('There are fewer rows.'))
+      await append([{ type: 'reserve', seq, count, end }])
+    },
+    async appendBatch({ bytes, end, id, seq }) {
+      const count = state.countOf(seq)
+      await append([{ type: 'batch', state: 'queued', seq, end, count, id, bytes }])
+      // Its rows were of use until now: while the node is away, nothing else would make room.
+      if (isMostlyUseless()) tidySoon()
+    },
+    scan({ above = -1, maxBatches, maxBytes: most, newest = false, skip }) {
       return exclusive(async () => {
-        const taken: StoredBatch[] = []
+        const taken: IndexedBatch[] = []
         let bytes = 0
-        for (const batch of state.queued()) {
+        for (const batch of state.index.batches(['queued', 'again'], { newest })) {
+          if (batch.seq <= above) {
+            if (newest) break
+            continue
+          }
           if (skip?.has(batch.seq)) continue
           bytes += batch.length
           if (taken.length > 0 && (taken.length >= maxBatches || bytes > most)) break
           taken.push(batch)
         }
-        return readAll(taken)
+        return readBatches(newest ? taken.reverse() : taken)
       })
     },
-    remove(seqs) {
-      return exclusive(async () => {
-        append(seqs.map((seq) => ({ type: 'remove', seq })))
-        await compactIfWorthIt()
-      })
-    },
-    refuse: (seq, problem) => exclusive(() => appendSynced([{ type: 'refuse', seq, problem }])),
+    deliver: (seqs) =>
+      exclusive(() => appendLoosely(seqs.map((seq) => ({ type: 'deliver', seq })))),
+    remove: (seqs) => exclusive(() => appendLoosely(seqs.map((seq) => ({ type: 'remove', seq })))),
+    refuse: (seq, problem) => exclusive(() => append([{ type: 'refuse', seq, problem }])),
     async refused() {
-      const batches = await exclusive(async () => readAll([...state.refused()]))
-      return batches.map((batch) => ({ ...batch, problem: batch.problem! }))
+      const batches = await exclusive(() => readBatches([...state.index.batches(['refused'])]))
+      return batches.map((batch) => ({ ...batch, problem: state.problem(batch.seq)! }))
     },
-    requeue(seqs) {
-      return exclusive(() => appendSynced(seqs.map((seq) => ({ type: 'requeue', seq }))))
-    },
-    rewind(lastTime) {
-      return exclusive(() => {
-        const { nextSeq } = state.position()
-        return appendSynced([{ type: 'identity', ...identity, nextSeq, lastTime }])
-      })
-    },
+    kept: () => Array.from(state.index.batches(['kept']), ({ end, seq }) => ({ seq, end })),
+    requeue: (seqs) => exclusive(() => append(seqs.map((seq) => ({ type: 'requeue', seq })))),
+    rewind: (lastTime) => exclusive(() => append([{ type: 'rewind', lastTime }])),
     size: () => state.size(),
     close() {
       return exclusive(async () => {
-        const open = journal
-        journal = undefined
+        const open = segments
+        segments = undefined
         try {
           await open?.close()
         } finally {
@@ -232,108 +314,29 @@ export function openFileStore(directory: string, options: openFileStore.Options 
 
 export declare namespace openFileStore {
   type Options = {
-    /** Bound of what waits for delivery; the file may be a little over twice as large. @default 64 MiB */
+    /**
+     * Bound of what waits for delivery: batches by their bytes, readings that are not signed yet by
+     * what they take in memory. @default 64 MiB
+     */
     maxBytes?: number | undefined
+    /**
+     * What happens to a reading when the store is full: it is refused (StoreFullError), or the
+     * oldest batches that no node has make room for it. @default 'reject'
+     */
+    whenFull?: Store.WhenFull | undefined
+    /** Bound of the delivered batches that are kept, for another node; 0 keeps none. @default 16 MiB */
+    keepDeliveredBytes?: number | undefined
+    /** How much older than the newest reading a kept batch may get. @default 10 days */
+    keepDeliveredMs?: number | undefined
+    /** Length at which a file is followed by the next. @default 1 MiB */
+    segmentBytes?: number | undefined
   }
   type ErrorType = StoreDamagedError | StoreFailedError | StoreFullError | StoreMismatchError
 }
 
-/** Below this a journal is not worth rewriting. */
-const minCompactBytes = 1024 * 1024
-
-/** A batch in the journal. */
-type StoredBatch = Omit<QueuedBatch, 'bytes'> & {
-  readonly offset: number
-  readonly length: number
-  readonly problem?: Problem
-}
-
-async function readBatch(journal: Journal, { offset, length, ...batch }: StoredBatch) {
-  return { ...batch, bytes: await journal.read(offset, length) }
-}
-
-/** What the journal says, entry by entry. */
-function createState() {
-  let identity: Store.Identity | undefined
-  let nextSeq = Number.NaN
-  let lastTime = Number.NaN
-  let rows: Row[] = []
-  let rowCount = 0
-  let bytes = 0
-  const reserved = new Map<number, Row[]>()
-  let queued = new Map<number, StoredBatch>()
-  let refused = new Map<number, StoredBatch>()
-
-  const sizeOf = (some: readonly Row[]) => some.reduce((sum, row) => sum + rowBytes(row), 0)
-
-  return {
-    /** False when more rows are reserved than there are. */
-    apply(entry: Entry, offset: number): boolean {
-      switch (entry.type) {
-        case 'identity':
-          identity = entry
-          nextSeq = entry.nextSeq
-          lastTime = entry.lastTime
-          return true
-        case 'row':
-          rows.push(entry.row)
-          rowCount++
-          bytes += rowBytes(entry.row)
-          lastTime = Math.max(entry.row.time, Number.isNaN(lastTime) ? 0 : lastTime)
-          return true
-        case 'reserve':
-          if (entry.count > rows.length) return false
-          reserved.set(entry.seq, rows.slice(0, entry.count))
-          rows = rows.slice(entry.count)
-          nextSeq = Math.max(entry.seq + 1, Number.isNaN(nextSeq) ? 0 : nextSeq)
-          return true
-        case 'batch': {
-          const { seq, end, id } = entry
-          const { length } = entry.bytes
-          const taken = reserved.get(seq) ?? []
-          rowCount -= taken.length
-          bytes += length - sizeOf(taken)
-          reserved.delete(seq)
-          queued.set(seq, { seq, end, id, offset: offset + batchHeadBytes, length })
-          return true
-        }
-        case 'remove': {
-          const batch = queued.get(entry.seq) ?? refused.get(entry.seq)
-          bytes -= batch?.length ?? 0
-          queued.delete(entry.seq)
-          refused.delete(entry.seq)
-          return true
-        }
-        case 'refuse': {
-          const batch = queued.get(entry.seq)
-          if (batch === undefined) return true
-          queued.delete(entry.seq)
-          refused.set(entry.seq, { ...batch, problem: entry.problem })
-          return true
-        }
-        case 'requeue': {
-          const batch = refused.get(entry.seq)
-          if (batch === undefined) return true
-          refused.delete(entry.seq)
-          const { problem: _, ...rest } = batch
-          queued.set(entry.seq, rest)
-          return true
-        }
-      }
-    },
-    identity: () => identity,
-    position: () => ({ nextSeq, lastTime }),
-    rows: (): readonly Row[] => rows,
-    *reserved() {
-      for (const [seq, some] of reserved) yield { seq, rows: some as readonly Row[] }
-    },
-    queued: () => queued.values(),
-    refused: () => refused.values(),
-    /** Takes over what another state says of where batches are. */
-    move(from: { queued(): Iterable<StoredBatch>; refused(): Iterable<StoredBatch> }) {
-      queued = new Map([...from.queued()].map((batch) => [batch.seq, batch]))
-      refused = new Map([...from.refused()].map((batch) => [batch.seq, batch]))
-    },
-    size: () => ({ rows: rowCount, batches: queued.size, refused: refused.size, bytes }),
-  }
+type AppendOptions = {
+  /** Whether an entry still applies, when it is on disk. */
+  applies?: (entry: Entry) => boolean
+  /** Called when it is known what became of them, before they are applied. */
+  settled?: () => void
 }

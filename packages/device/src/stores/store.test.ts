@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
+import { createReferenceStore } from '../../test/createReferenceStore.js'
 import { testStore } from '../../test/testStore.js'
 import { createMemoryStore } from '../index.js'
 
-testStore('createMemoryStore', (options) => createMemoryStore(options))
+testStore('createMemoryStore', (options) => createMemoryStore(options), { keeps: false })
+testStore('createReferenceStore', (options) => createReferenceStore(options))
 
 test('behavior: a new memory store knows nothing', () => {
   const opened = createMemoryStore().open({
@@ -16,6 +18,5 @@ test('behavior: a new memory store knows nothing', () => {
     lastTime: undefined,
     rows: [],
     reserved: [],
-    queued: [],
   })
 })

@@ -44,6 +44,8 @@ export declare namespace readNodeNetwork {
 }
 
 export type NodeNetwork = {
+  /** Of the chain that the network's contracts are on; undefined where the node does not say. */
+  chainId: number | undefined
   /** 32 bytes. */
   id: Uint8Array
   /** P-256 X‖Y, 64 bytes. */
@@ -56,9 +58,10 @@ export type NodeNetwork = {
 }
 
 function parseNetwork(json: { readonly [name: string]: unknown }): NodeNetwork {
-  const { id, logKey, operator, schema, windowMs, maxRowsBytes = 4096 } = json
+  const { chainId, id, logKey, operator, schema, windowMs, maxRowsBytes = 4096 } = json
   assertSchema(schema)
   const network = {
+    chainId: typeof chainId === 'number' ? chainId : undefined,
     id: fromHex(id as string),
     logKey: fromHex(logKey as string),
     operator: parseAddress(operator as string),

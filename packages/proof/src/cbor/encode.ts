@@ -11,13 +11,13 @@ export function encodeHead(major: number, value: number): Uint8Array {
   if (!Number.isSafeInteger(value) || value < 0) throw new IntegerRangeError(value)
   const top = major << 5
   if (value < 24) return Uint8Array.of(top | value)
-  if (value < 0x100) return Uint8Array.of(top | 24, value)
-  if (value < 0x10000) return Uint8Array.of(top | 25, value >> 8, value)
-  const low = value % 0x100000000
-  const tail = [low >>> 24, low >>> 16, low >>> 8, low]
-  if (value < 0x100000000) return Uint8Array.of(top | 26, ...tail)
-  const high = Math.floor(value / 0x100000000)
-  return Uint8Array.of(top | 27, high >>> 24, high >>> 16, high >>> 8, high, ...tail)
+  let info = 24
+  while (info < 27 && value >= 2 ** (8 << (info - 24))) info++
+  const bytes = new Uint8Array(1 + (1 << (info - 24)))
+  bytes[0] = top | info
+  for (let i = bytes.length - 1, rest = value; i > 0; i--, rest = Math.floor(rest / 256))
+    bytes[i] = rest
+  return bytes
 }
 
 export const encodeInt = (value: number): Uint8Array =>

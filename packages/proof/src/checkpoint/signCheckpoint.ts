@@ -10,7 +10,7 @@ import {
   verifySignature,
 } from '@machinefi/core'
 import { createReader, type Reader } from '../cbor/createReader.js'
-import { encodeBytes, encodeHead, encodeInt, encodeMap, encodeText } from '../cbor/encode.js'
+import { encodeBytes, encodeInt, encodeMap, encodeText } from '../cbor/encode.js'
 
 /** A log's signed head: what an operator promises about its log at a time. */
 export type Checkpoint = {
@@ -148,6 +148,11 @@ export class MalformedCheckpointError extends BaseError {
 /** Tag 18 and an array of four. */
 export const cosePrefix: Uint8Array = /* @__PURE__ */ Uint8Array.of(0xd2, 0x84)
 const emptyMap = /* @__PURE__ */ Uint8Array.of(0xa0)
+const emptyBytes = /* @__PURE__ */ Uint8Array.of(0x40)
+/** array(4), text(10) "Signature1" */
+const signaturePrefix = /* @__PURE__ */ Uint8Array.of(
+  ...[0x84, 0x6a, 0x53, 0x69, 0x67, 0x6e, 0x61, 0x74, 0x75, 0x72, 0x65, 0x31],
+)
 
 /** What is wrong with a checkpoint, its signature aside. */
 export function checkCheckpoint(
@@ -166,13 +171,7 @@ export function checkCheckpoint(
 
 /** The Sig_structure of RFC 9052 §4.4: what the log key signs. */
 export function checkpointMessage(header: Uint8Array, root: Uint8Array): Uint8Array {
-  return concatBytes(
-    encodeHead(4, 4),
-    encodeText('Signature1'),
-    encodeBytes(header),
-    encodeBytes(new Uint8Array(0)),
-    encodeBytes(root),
-  )
+  return concatBytes(signaturePrefix, encodeBytes(header), emptyBytes, encodeBytes(root))
 }
 
 // Labels: RFC 9052 (1 alg, 4 kid), RFC 9942 (395 vds, 1 = RFC9162_SHA256),

@@ -4,14 +4,28 @@ import type { Challenge, Fault, FaultReason, Proof } from '@machinefi/proof'
 export type Verdict = {
   window: number
   attempt: number
-  /** Whether all of it was computed again, and is what was posted. */
+  /** Whether all of it was computed again, and is what was posted: never where steps were only sampled. */
   ok: boolean
   /** How many claims were. */
   claims: number
   /** Whether all that they follow from was at hand: if not, what is wrong may be that. */
   complete: boolean
+  /** Whether it is final: nobody can challenge it any more. */
+  final: boolean
   /** What is wrong, or could not be seen: what is best to act on first. */
   findings: Finding[]
+  /** Where steps are sampled, and nothing is computed: those that are to be asked for are findings. */
+  sampled?: Sampled
+}
+
+/** Steps of an epoch that this auditor asked for before, at random. */
+export type Sampled = {
+  /** Of all traces together; null while nobody shows how many there are. */
+  steps: number | null
+  /** With answers that the contract took. */
+  answered: number
+  /** Which can still be answered. */
+  open: number
 }
 
 /** Something that is wrong with an epoch, or kept back. */
@@ -32,6 +46,7 @@ export type Finding = {
 /**
  * - `withheld-data`: the operator does not show what it posted, or not all of it
  * - `unknown-node`: the same, where no node is the operator's of whom it is known whose it is
+ * - `expired`: it is final, and the rows are older than anyone has to keep them
  * - `unknown-parent`: nobody shows the ledger that the window builds on
  * - `sample`: a step asked for at random
  * - `equivocation`: a device signed two batches with one seq; no fault of the operator's
@@ -40,6 +55,7 @@ export type Finding = {
 export type FindingReason =
   | FaultReason
   | 'equivocation'
+  | 'expired'
   | 'sample'
   | 'unknown-node'
   | 'unknown-parent'

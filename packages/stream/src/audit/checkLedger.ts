@@ -26,7 +26,7 @@ import { type NodeReader, NodeRefusedError } from './createNodeReader.js'
 import type { AuditedEpoch } from './openAuditChain.js'
 import type { Dispute } from './readDispute.js'
 import type { RecomputedEpoch, TracedBatch } from './recomputeEpoch.js'
-import { type Finding, toFinding } from './Verdict.js'
+import { type Finding, type Sampled, toFinding } from './Verdict.js'
 
 /**
  * Finds out where a posted ledger differs from the one that follows from the
@@ -224,15 +224,21 @@ export declare namespace readClaimBatches {
  * steps, until `count` of them were asked for; and what is wrong with the
  * entries that answers showed. Nobody can know beforehand which it will be.
  */
-export function sampleEpoch(options: sampleEpoch.Options): Finding[] {
-  const { account, count, dispute, epoch, members, shown, window } = options
+export function sampleEpoch(options: sampleEpoch.Options): {
+  findings: Finding[]
+  sampled: Sampled
+} {
+  const { account, dispute, epoch, members, shown, window } = options
   const findings = checkShown(options)
-  const own = dispute.challenges.filter(({ challenger }) => challenger === account)
+  const own = dispute.challenges.filter(
+    ({ challenger, point }) => challenger === account && point.kind === 'step',
+  )
   const isAsked = createAsked({ ...options, statuses: ['answered', 'open'] })
   const slots = members.filter((member) => isPaid(member, window)).map(({ slot }) => slot)
-  const stepsOf = (slot: number) =>
-    (shown ? shown[slot] : dispute.entries.get(slot))?.steps ?? unknownSteps
+  const known = (slot: number) => (shown ? shown[slot] : dispute.entries.get(slot))?.steps
+  const stepsOf = (slot: number) => known(slot) ?? unknownSteps
   const total = slots.reduce((sum, slot) => sum + stepsOf(slot), 0)
+  const count = epoch.status === 'pending' ? options.count : 0
   const chosen = new Set<string>()
   for (let tries = 0; own.length + chosen.size < count && tries < 8 * count && total > 0; tries++) {
     let at = randomInt(total)
@@ -252,7 +258,9 @@ export function sampleEpoch(options: sampleEpoch.Options): Finding[] {
       why: 'sample',
     })
   }
-  return findings
+  const having = (status: string) => own.filter((each) => each.status === status).length
+  const steps = slots.every((slot) => known(slot) !== undefined) ? total : null
+  return { findings, sampled: { answered: having('answered'), open: having('open'), steps } }
 }
 
 export declare namespace sampleEpoch {

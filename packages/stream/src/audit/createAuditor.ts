@@ -161,11 +161,14 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     bounded = new Map(nodes.map((node) => [node, boundReader(node.reader, budgetMs)]))
   }
 
-  async function sync(most = maxTimerMs): Promise<SyncReport[]> {
+  async function sync(most = maxTimerMs): Promise<NodeReport[]> {
     judgedLast.clear()
     await chain.refresh()
-    const reports: SyncReport[] = []
-    for (const node of nodes) reports.push(await syncNode(node, most))
+    const reports: NodeReport[] = []
+    for (const node of nodes) {
+      const report = await syncNode(node, most)
+      reports.push({ ...report, url: nameOf(node.reader.url) })
+    }
     // Nothing that is not final yet builds on what is before the last final window.
     const final = chain.epochs().findLast(({ status }) => status === 'final')
     if (final) store.dropLedgers(final.window)
@@ -371,7 +374,10 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     const verdict = await checkEpoch(epoch, scope)
     if (scope === 'log') return verdict
     judgedLast.set(epoch.epochHash, { at: performance.now(), block: chain.block, verdict })
-    const text = JSON.stringify([verdict.ok, verdict.findings.map(({ text }) => text)])
+    const { findings, ok, sampled } = verdict
+    // Others are chosen every time.
+    const texts = findings.filter(({ why }) => why !== 'sample').map(({ text }) => text)
+    const text = JSON.stringify([ok, texts, sampled])
     if (said.get(epoch.epochHash) !== text) {
       said.set(epoch.epochHash, text)
       onEvent({ type: 'checked', verdict })
@@ -387,7 +393,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
   }
 
   async function checkEpoch(epoch: AuditedEpoch, scope?: 'log'): Promise<Verdict> {
-    const { attempt, epochHash, ledgerRoot, operator, window } = epoch
+    const { attempt, epochHash, ledgerRoot, operator, status, window } = epoch
     const config = await chain.config(window)
     const evidence = await chain.evidence(epoch)
     const earlier = chain
@@ -412,7 +418,8 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     const conclude = (claims: number, findings: readonly Finding[], complete = true): Verdict => {
       const seen = [...log.findings, ...findings]
       const all = sortFindings(isStranger(operator) ? seen.map(excuse) : seen)
-      return { window, attempt, ok: all.length === 0, claims, complete, findings: all }
+      const ok = all.length === 0
+      return { window, attempt, ok, claims, complete, final: status === 'final', findings: all }
     }
 
     /** Whom nobody asks, keeps nothing back. */
@@ -436,7 +443,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       const shown = await showLedger(epoch)
       const dispute = await readDisputeOf()
       const own = account && (typeof account === 'string' ? account : account.address)
-      const findings = sampleEpoch({
+      const { findings, sampled } = sampleEpoch({
         ...about,
         account: own?.toLowerCase(),
         count: sample,
@@ -445,7 +452,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         shown,
         window: windowOf(window),
       })
-      return conclude(0, findings)
+      return { ...conclude(0, findings), ok: false, sampled }
     }
     if (!log.covered || (parent && !parent.entries)) {
       const dispute = await readDisputeOf()
@@ -486,13 +493,13 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
         return conclude(claims, [])
       }
       // What is final and older than anyone keeps rows cannot be judged any more.
-      if (epoch.status === 'final' && mine.incomplete.size > 0 && (await hasExpired(epoch)))
+      if (status === 'final' && mine.incomplete.size > 0 && (await hasExpired(epoch)))
         return conclude(0, [
           {
             certain: false,
             remedy: null,
             text: `The rows of window ${window} have expired: it cannot be computed any more.`,
-            why: 'withheld-data',
+            why: 'expired',
           },
         ])
       const dispute = await readDisputeOf()
@@ -671,18 +678,24 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     return actions
   }
 
-  /** Windows whose epochs stand and were not computed again yet, as far as their rows are kept. */
-  async function windows(): Promise<number[]> {
+  async function overview(): Promise<AuditOverview> {
     await chain.refresh()
-    const found: number[] = []
+    const found: AuditOverview = { expired: [], right: [], unchecked: [], void: [] }
     for (const epoch of chain.epochs()) {
       const { epochHash, status, window } = epoch
+      if (status === 'void') found.void.push(window)
       if (status !== 'pending' && status !== 'final') continue
-      if (store.ledger(window, epochHash)?.claims !== undefined) continue
-      if (status === 'final' && (await hasExpired(epoch))) continue
-      found.push(window)
+      if (store.ledger(window, epochHash)?.claims !== undefined) found.right.push(window)
+      else if (status === 'final' && (await hasExpired(epoch))) found.expired.push(window)
+      else found.unchecked.push(window)
     }
     return found
+  }
+
+  async function windows(): Promise<number[]> {
+    const { unchecked } = await overview()
+    // Of what is final nothing can be asked for.
+    return sample > 0 ? unchecked.filter((each) => standing(each)?.status === 'pending') : unchecked
   }
 
   /** Whether rows that a window was computed from are older than they are kept, and not shown any more. */
@@ -706,6 +719,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     check: (window) => check(window),
     act,
     keep,
+    overview,
     windows,
     async run({ everyMs = 5000, signal: stop } = {}) {
       const signals = [stop, options.signal].filter((each) => each !== undefined)
@@ -778,7 +792,7 @@ export declare namespace createAuditor {
 
 export type Auditor = {
   /** Brings chain and copies of the logs up to date. */
-  sync(): Promise<SyncReport[]>
+  sync(): Promise<NodeReport[]>
   /** Computes a window, posted or not, from the copies. @throws {UnknownParentError} */
   recompute(window: number, options?: Auditor.RecomputeOptions): Promise<RecomputedEpoch>
   /** Checks the epoch that stands for a window. @throws {NotPostedError} */
@@ -791,8 +805,13 @@ export type Auditor = {
    * the copy of the log only those that are dated first are.
    */
   keep(head: Uint8Array, options?: { batch?: Uint8Array }): Promise<boolean>
-  /** Windows that were posted and not found right yet; without final ones whose rows have expired. */
+  /**
+   * Windows that were posted and not found right yet; without final ones whose rows have expired, and
+   * where steps are sampled without all that are final.
+   */
   windows(): Promise<number[]>
+  /** How far all that was ever posted is checked. */
+  overview(): Promise<AuditOverview>
   /**
    * Checks all epochs that can still be challenged, and does what is to be done now about what is
    * wrong: opens, proves, upholds, takes back and pays out. Resolves to what was done, or is waited
@@ -821,6 +840,24 @@ export declare namespace Auditor {
   }
 }
 
+/** Windows by what is known of them, each ascending. */
+export type AuditOverview = {
+  /** Final, and not found right while their rows were kept: nobody can any more. */
+  expired: number[]
+  /** Found right, with all that they follow from. */
+  right: number[]
+  /** Posted, and not found right yet. */
+  unchecked: number[]
+  /** Voided with the operator's bond; a window comes again for every attempt that was. */
+  void: number[]
+}
+
+/** What a node gave, and did not. */
+export type NodeReport = SyncReport & {
+  /** Its address, without what may be secret in it. */
+  url: string
+}
+
 export type AuditProgress = {
   done: number
   of: number
@@ -829,7 +866,7 @@ export type AuditProgress = {
 }
 
 export type AuditEvent =
-  | { type: 'synced'; reports: SyncReport[] }
+  | { type: 'synced'; reports: NodeReport[] }
   | { type: 'checked'; verdict: Verdict }
   | { type: 'acted'; action: Action }
   | { type: 'failed'; error: unknown }
@@ -862,6 +899,13 @@ const maxEquivocations = 64
 const devicesAtOnce = 16
 /** Slots whose batches are asked for once more. */
 const maxDoubtful = 64
+
+/** The address of a node without what may be secret in it. */
+function nameOf(url: string): string {
+  if (!URL.canParse(url)) return 'A node without a URL'
+  const { origin, pathname } = new URL(url)
+  return `${origin}${pathname}`.replace(/\/+$/, '')
+}
 
 /** What a node refuses is no answer. */
 function toRefusal(error: unknown): undefined {

@@ -20,11 +20,20 @@ import { syncDirectory } from '../store/openRowFiles.js'
  * one's own would have to be taught.
  *
  * @param options.identity what the directory belongs to: written when it is new, compared later.
- * @throws {DataDirectoryError} another process holds it, or it belongs to another chain or network.
+ * @throws {DataDirectoryError} another process holds it, it belongs to another chain or network, it
+ *   cannot be made, or is damaged: whatever it is, the caller can give another one.
  */
 export function openAuditStore(options: openAuditStore.Options): AuditStore {
   const { directory, identity } = options
-  mkdirSync(directory, { recursive: true })
+  try {
+    mkdirSync(directory, { recursive: true })
+  } catch (cause) {
+    throw new DataDirectoryError('The data directory cannot be created.', {
+      cause,
+      kind: 'input',
+      metaMessages: [`Directory: ${directory}`, describeSystemError(cause)],
+    })
+  }
   const path = join(directory, 'audit.db')
   const db = (() => {
     try {
@@ -35,10 +44,7 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
             kind: 'input',
             metaMessages: [`Directory: ${directory}`],
           })
-        : new DataDirectoryError('The database of the auditor cannot be opened.', {
-            cause: error,
-            metaMessages: [`File: ${path}`],
-          })
+        : toDamaged(error)
     }
   })()
   try {
@@ -46,8 +52,24 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
     syncDirectory(directory)
     claim()
   } catch (error) {
-    closeDatabase(db)
-    throw error
+    try {
+      closeDatabase(db)
+    } catch {
+      // One that is damaged cannot be left in order.
+    }
+    throw error instanceof DataDirectoryError ? error : toDamaged(error)
+  }
+
+  function toDamaged(cause: unknown) {
+    return new DataDirectoryError('The database of the auditor cannot be opened.', {
+      cause,
+      kind: 'input',
+      metaMessages: [
+        `File: ${path}`,
+        `Reason: ${(cause as Error).message}`,
+        'Name an empty data directory: what was copied is copied again.',
+      ],
+    })
   }
 
   function claim() {
@@ -131,7 +153,10 @@ export function openAuditStore(options: openAuditStore.Options): AuditStore {
         at += bytes.length
       }
       if (at < ids.length)
-        throw new DataDirectoryError(`The copy of the log has ${at / 32} of ${size} entries.`)
+        throw new DataDirectoryError(`The copy of the log has ${at / 32} of ${size} entries.`, {
+          kind: 'input',
+          metaMessages: ['Name an empty data directory: what was copied is copied again.'],
+        })
       return ids
     },
     appendIds(log, first, ids, root) {
@@ -460,6 +485,20 @@ export type KeptChallenge = {
   bond: bigint
   /** The transaction, once it was sent. */
   hash: Hex | undefined
+}
+
+function describeSystemError(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EEXIST':
+    case 'ENOTDIR':
+      return 'There is a file in its place, or on the way to it.'
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return 'Nothing can be written there.'
+    default:
+      return (error as Error).message
+  }
 }
 
 type CheckpointRow = [number, Uint8Array, number, number, number, Uint8Array]

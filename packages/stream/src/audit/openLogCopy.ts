@@ -17,7 +17,12 @@ export function openLogCopy(store: AuditStore, operator: Uint8Array, shard: numb
   let log = createLog(store.ids(number, stored.size))
   if (stored.size > 0 && !equalBytes(log.root(), stored.root))
     throw new DataDirectoryError('The copy of the log is not the one that was kept.', {
-      metaMessages: [`Operator: ${toHex(operator)}`, `Entries: ${stored.size}`],
+      kind: 'input',
+      metaMessages: [
+        `Operator: ${toHex(operator)}`,
+        `Entries: ${stored.size}`,
+        'Name an empty data directory: what was copied is copied again.',
+      ],
     })
   return {
     number,

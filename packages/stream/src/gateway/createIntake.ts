@@ -163,6 +163,8 @@ export function createIntake(options: createIntake.Options): Intake {
     const network = store.network(id)
     const files = openFileStore(outboxOf(store.directory, address), {
       maxBytes: limits.maxOutboxBytes,
+      // What was acknowledged is not dropped.
+      whenFull: 'reject',
     })
     const line: Line = {
       device: undefined as never,
@@ -186,8 +188,8 @@ export function createIntake(options: createIntake.Options): Intake {
       signer: await openKeyFile(keyFileOf(store.directory, address), { algorithm: 'ES256' }),
       store: {
         ...files,
-        async open(identity) {
-          const contents = await files.open(identity)
+        async open(...args) {
+          const contents = await files.open(...args)
           line.lastTime = contents.lastTime
           return contents
         },

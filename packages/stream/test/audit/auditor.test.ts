@@ -1,5 +1,6 @@
 import {
   bondOperator,
+  finalizeEpochs,
   listOperator,
   readChallenges,
   readConfig,
@@ -13,7 +14,7 @@ import { parseEther, zeroAddress } from 'viem'
 import { expect, test } from 'vitest'
 import type { AuditEvent, RecomputedEpoch } from '../../src/audit/index.js'
 import { createSigner, walker } from '../createFakeChain.js'
-import { hourMs, openScene, type Scene, times } from './openScene.js'
+import { dayMs, hourMs, openScene, type Scene, times } from './openScene.js'
 
 const timeout = 60_000
 
@@ -51,12 +52,40 @@ test('default: an honest operator', { timeout }, async () => {
       attempt: 1,
       claims: 4,
       complete: true,
+      final: day === 0,
       findings: [],
       ok: true,
       window: t.windowOf(day),
     })
   expect(await auditor.windows()).toEqual([])
+  expect(await auditor.overview()).toEqual({
+    expired: [],
+    right: [t.windowOf(0), t.windowOf(1)],
+    unchecked: [],
+    void: [],
+  })
   expect(await auditor.act()).toEqual([])
+})
+
+test('behavior: rows of final windows that have expired', { timeout }, async () => {
+  await using t = await openScene()
+  await t.playDay(0)
+  await t.endDay(0)
+  await t.node.settle()
+  await t.setTime(t.now + 40 * dayMs)
+  await finalizeEpochs(t.client, { network: t.network })
+  await t.node.refresh()
+  await t.node.settle()
+  const auditor = await t.audit()
+  await auditor.sync()
+  const window = t.windowOf(0)
+  expect(await auditor.overview()).toMatchObject({ expired: [window], right: [] })
+  expect(await auditor.windows()).not.toContain(window)
+  expect(await auditor.check(window)).toMatchObject({
+    final: true,
+    findings: [{ certain: false, remedy: null, why: 'expired' }],
+    ok: false,
+  })
 })
 
 test('behavior: windows without data, the last one first', { timeout }, async () => {
@@ -267,7 +296,13 @@ test('options: sample', { timeout }, async () => {
   }
   expect(asked).toHaveLength(3)
   expect(asked.every(({ why }) => why === 'sample')).toBe(true)
-  expect(await auditor.check(t.windowOf(0))).toMatchObject({ findings: [], ok: true })
+  // What is answered is not computed.
+  expect(await auditor.check(t.windowOf(0))).toMatchObject({
+    claims: 0,
+    findings: [],
+    ok: false,
+    sampled: { answered: 3, open: 0, steps: null },
+  })
   expect(
     await readOperator(t.client, { ...t, operator: t.operator.account.address }),
   ).toMatchObject({ bond: parseEther('1') })

@@ -118,7 +118,8 @@ test('behavior: a challenge that is refused keeps no other from being opened', {
   })
   const nowhere = { kind: 'carry', device: null, slot: 2 ** 20 } as const
   const findings = [nowhere, remedy].map(toCertain)
-  const verdict = { attempt: 1, claims: 0, complete: true, findings, ok: false, window }
+  const about = { attempt: 1, claims: 0, complete: true, final: false }
+  const verdict = { ...about, findings, ok: false, window }
   try {
     expect(
       await challenger.act(async () => [{ epoch: chain.epochs()[0]!, verdict }]),

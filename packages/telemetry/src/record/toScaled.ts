@@ -15,21 +15,20 @@ import { BaseError } from '@machinefi/core'
  */
 export function toScaled(value: number | string, scale: number, field = 'value'): number {
   const power = powersOfTen[scale]
-  if (power === undefined)
-    throw new InvalidValueError({ field, value, scale, problem: 'cannot be scaled' })
+  if (power === undefined) throw new InvalidValueError('cannot be scaled', field, value, scale)
   if (typeof value === 'string') return fromText(value, value, scale, field)
   if (typeof value !== 'number' || !Number.isFinite(value))
-    throw new InvalidValueError({ field, value, scale, problem: 'is not a finite decimal' })
+    throw new InvalidValueError('is not a finite decimal', field, value, scale)
   const product = value * power
   if (Math.abs(product) > 2 ** 48) {
     // Neighbours of 16 digits can share one double: it no longer tells which one was meant.
     if (scale > 0 && Math.abs(product) >= 1e15 && Math.abs(product) < 2 ** 53)
-      throw new InvalidValueError({ field, value, scale, problem: 'needs exact decimal text' })
+      throw new InvalidValueError('needs exact decimal text', field, value, scale)
     return fromText(String(value), value, scale, field)
   }
   const scaled = Math.round(product)
   if (Math.abs(product - scaled) > Math.abs(product) * (4 * Number.EPSILON))
-    throw new InvalidValueError({ field, value, scale, problem: misfit })
+    throw new InvalidValueError(misfit, field, value, scale)
   return scaled + 0
 }
 
@@ -49,8 +48,7 @@ export class InvalidValueError extends BaseError {
   override readonly name = 'InvalidValueError'
   readonly field: string
   readonly scale: number
-  constructor(options: { field: string; value: unknown; scale: number; problem: string }) {
-    const { field, value, scale, problem } = options
+  constructor(problem: string, field: string, value: unknown, scale: number) {
     super(`Field "${field}": ${show(value)} ${problem} at scale ${scale}.`, {
       kind: 'input',
       metaMessages: [
@@ -73,19 +71,18 @@ const decimalPattern = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/
 
 function fromText(text: string, value: number | string, scale: number, field: string): number {
   const match = text.length <= 64 ? decimalPattern.exec(text) : null
-  if (!match)
-    throw new InvalidValueError({ field, value, scale, problem: 'is not a finite decimal' })
+  if (!match) throw new InvalidValueError('is not a finite decimal', field, value, scale)
   const [, sign, whole, fraction = '', exponent = '0'] = match
   const digits = (whole + fraction).replace(/^0+/, '')
   if (digits === '') return 0
   const significant = digits.replace(/0+$/, '')
   // value × 10^scale = significant × 10^zeros
   const zeros = digits.length - significant.length - fraction.length + Number(exponent) + scale
-  if (zeros < 0) throw new InvalidValueError({ field, value, scale, problem: misfit })
+  if (zeros < 0) throw new InvalidValueError(misfit, field, value, scale)
   const scaled =
     significant.length + zeros > 16 ? Number.NaN : Number(significant + '0'.repeat(zeros))
   if (!Number.isSafeInteger(scaled))
-    throw new InvalidValueError({ field, value, scale, problem: 'is too large' })
+    throw new InvalidValueError('is too large', field, value, scale)
   return sign === '-' ? -scaled : scaled
 }
 

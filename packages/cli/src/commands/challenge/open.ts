@@ -3,6 +3,7 @@ import { BaseError, parseDid } from '@machinefi/core'
 import { formatEther } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
+import { sendDispute } from '../../disputes/sendDispute.js'
 import { parseCoins } from '../../options/parseCoins.js'
 import { parseInteger } from '../../options/parseInteger.js'
 import { formatWindow, parseWindow } from '../../options/parseWindow.js'
@@ -37,7 +38,10 @@ export async function openNewChallenge(
       epoch === null ? 'was never posted' : `is ${epoch.status}`,
     )
   const { attempt } = epoch
-  const opened = await openChallenge(client, { attempt, bond, challenge, network, window: number })
+  const opened = await sendDispute(
+    () => openChallenge(client, { attempt, bond, challenge, network, window: number }),
+    { client, network },
+  )
   const { receipt, hash: transaction, ...facts } = opened
   if (options.json)
     return context.stdout.write(

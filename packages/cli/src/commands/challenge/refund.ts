@@ -2,6 +2,7 @@ import { refundChallenge } from '@machinefi/contracts'
 import { formatEther } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
+import { sendDispute } from '../../disputes/sendDispute.js'
 import { formatJson } from '../../output/formatJson.js'
 import { type DisputeOptions, openDisputes, parseChallengeId } from './openDisputes.js'
 
@@ -14,7 +15,10 @@ export async function refundOne(
   const id = parseChallengeId(text)
   const client = await openChain(options, context)
   const network = await openDisputes(client, options, context)
-  const { bond, hash, receipt } = await refundChallenge(client, { id, network })
+  const { bond, hash, receipt } = await sendDispute(
+    () => refundChallenge(client, { id, network }),
+    { client, id, network },
+  )
   context.stdout.write(
     options.json
       ? `${formatJson({ id, bond, transaction: hash, gasUsed: receipt.gasUsed })}\n`

@@ -2,6 +2,7 @@ import { readCredit, withdrawCredit } from '@machinefi/contracts'
 import { formatEther } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
+import { sendDispute } from '../../disputes/sendDispute.js'
 import { formatJson } from '../../output/formatJson.js'
 import { type DisputeOptions, openDisputes } from './openDisputes.js'
 
@@ -17,7 +18,10 @@ export async function withdrawAll(
     return context.stdout.write(
       options.json ? `${formatJson({ amount: 0n })}\n` : `Nothing is kept for ${account}.\n`,
     )
-  const { amount, hash, receipt } = await withdrawCredit(client, { network })
+  const { amount, hash, receipt } = await sendDispute(() => withdrawCredit(client, { network }), {
+    client,
+    network,
+  })
   context.stdout.write(
     options.json
       ? `${formatJson({ amount, transaction: hash, gasUsed: receipt.gasUsed })}\n`

@@ -1,3 +1,4 @@
+import { readNextWindow } from '@machinefi/contracts'
 import { BaseError, formatDid, fromHex, parseDid, toHex } from '@machinefi/core'
 import {
   assertMetric,
@@ -18,7 +19,7 @@ import { formatJson } from '../../output/formatJson.js'
 import { formatTable } from '../../output/formatTable.js'
 import { toMeasure } from '../../output/toMeasure.js'
 
-type Options = { json?: boolean; network?: string; node: string; rpc: string; window: string }
+type Options = { json?: boolean; network?: string; node: string; rpc: string; window?: string }
 
 type Reason = ClaimReason | { code: 'left-out'; seqs: number[]; text: string }
 
@@ -32,12 +33,18 @@ export async function explainOneClaim(
   const client = await openReader(options)
   const { network, schema } = await openNetwork(client, options, context)
   const windowMs = 1000 * network.windowSeconds
+  const findWindow = async () => {
+    if (options.window !== undefined) return parseWindow(options.window, windowMs)
+    const next = await readNextWindow(client, { network })
+    if (next > network.firstWindow) return next - 1
+    return Math.max(network.firstWindow, Math.floor(Date.now() / windowMs))
+  }
   const gathered = await gatherClaim({
     client,
     device,
     network,
     node: options.node,
-    window: parseWindow(options.window, windowMs),
+    window: await findWindow(),
   })
   const { batches, claim, config, epoch, member, window } = gathered
   const known = await identifyContracts(client, config)

@@ -32,7 +32,7 @@ export async function showClaim(device: string, options: Options, context: Conte
   if (options.json) return context.stdout.write(`${formatJson(shown)}\n`)
   if (shown.length === 0)
     return context.stdout.write(
-      'No claim yet: a window is posted after its end and the time for late batches.\n',
+      `No claim yet: a window is posted after its end and the time for late batches.\nWhat it would be so far: machinefi claim explain ${did} --window ${options.window ?? 'now'}\n`,
     )
   context.stdout.write(
     `${formatTable(

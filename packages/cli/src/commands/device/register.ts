@@ -1,12 +1,11 @@
-import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { registerDevices, signRegistration } from '@machinefi/contracts'
-import { formatDid, publicKeyToAddress } from '@machinefi/core'
-import { openKeyFile } from '@machinefi/device/node'
+import { formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
 import { getAddress } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
 import { fetchNetwork, fetchNode, NodeProblemError } from '../../node/fetchNode.js'
+import { openDeviceSigner } from '../../options/openDeviceSigner.js'
 import { parseAccountAddress } from '../../options/parseAccountAddress.js'
 import { formatJson } from '../../output/formatJson.js'
 
@@ -26,7 +25,20 @@ export async function registerDevice(
   options: Options,
   context: Context,
 ): Promise<void> {
-  const signer = await openKeyFile(resolve(context.cwd, file))
+  const signer = await openDeviceSigner(file, context)
+  try {
+    await register(signer, file, options, context)
+  } finally {
+    await signer.close()
+  }
+}
+
+async function register(
+  signer: Signer,
+  file: string,
+  options: Options,
+  context: Context,
+): Promise<void> {
   const network = await fetchNetwork(options.node, options.network)
   const client = await openChain(options, context)
   const owner = options.owner ? parseAccountAddress(options.owner) : client.account.address

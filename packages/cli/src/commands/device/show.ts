@@ -1,7 +1,15 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { formatAddress, formatDid, parseDid, publicKeyToAddress, toHex } from '@machinefi/core'
-import { openKeyFile } from '@machinefi/device/node'
+import {
+  formatAddress,
+  formatDid,
+  fromHex,
+  isPublishedTestKey,
+  parseDid,
+  publicKeyToAddress,
+  toHex,
+} from '@machinefi/core'
+import { openKeyFile, readKeyReference } from '@machinefi/device/node'
 import type { Context } from '../../context.js'
 import { fetchNetwork, fetchNode } from '../../node/fetchNode.js'
 import { formatJson } from '../../output/formatJson.js'
@@ -21,13 +29,19 @@ export async function showDevice(
 }
 
 async function showKeyFile(path: string): Promise<Record<string, unknown>> {
-  const signer = await openKeyFile(path)
-  const address = publicKeyToAddress(signer.publicKey)
+  const reference = await readKeyReference(path)
+  const { algorithm, publicKey } =
+    reference === undefined
+      ? await openKeyFile(path)
+      : { algorithm: reference.algorithm, publicKey: fromHex(reference.publicKey) }
+  const address = publicKeyToAddress(publicKey)
   return {
     did: formatDid(address),
     address: formatAddress(address),
-    algorithm: signer.algorithm,
-    publicKey: toHex(signer.publicKey),
+    algorithm,
+    publicKey: toHex(publicKey),
+    ...(reference && { signer: reference.signer, token: reference.token, key: reference.key }),
+    ...(isPublishedTestKey(publicKey) && { testKey: true }),
   }
 }
 

@@ -1,0 +1,1 @@
+export { createTpmKey, openTpmKey } from './pkcs11/openTpmKey.js'
