@@ -214,7 +214,7 @@ export const defaultGatewayLimits: GatewayLimits = {
   maxOutboxBytes: 64 * 1024 * 1024,
   maxPacketBytes: 64 * 1024 + 1024,
   maxPendingBytes: 8 * 1024 * 1024,
-  maxReadings: 1000,
+  maxReadings: 100,
   maxSubscriptions: 1000,
   maxUnreadBytes: 1024 * 1024,
   messagesPerMinute: 60,

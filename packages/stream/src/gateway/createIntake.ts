@@ -304,7 +304,7 @@ export type IntakeLimits = {
   maxAheadMs: number
   /** Of one device, until a receipt is verified. */
   maxOutboxBytes: number
-  /** Of one message. */
+  /** Of one message; each is synced by itself, so that what is stored of it has no holes. */
   maxReadings: number
 }
 
