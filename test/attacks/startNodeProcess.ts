@@ -26,7 +26,7 @@ export async function startNodeProcess(): Promise<NodeProcess> {
       bundle: true,
       conditions: ['@machinefi/source', 'node'],
       entryPoints: [join(root, 'test/attacks/runNode.ts')],
-      external: ['cbor-x', 'esbuild', 'libsql', 'viem'],
+      external: ['cbor-x', 'coap-packet', 'esbuild', 'libsql', 'mqtt', 'mqtt-packet', 'viem'],
       format: 'esm',
       logLevel: 'error',
       outdir: folder,

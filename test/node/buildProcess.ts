@@ -18,7 +18,7 @@ export async function buildProcess(script: string) {
     esbuildOptions: (options) => {
       options.conditions = ['@machinefi/source', 'node']
     },
-    external: ['libsql', 'cbor-x', 'coap-packet', 'mqtt', 'mqtt-packet', /^viem/],
+    external: ['libsql', 'cbor-x', 'coap-packet', /^mqtt/, /^viem/],
     format: ['esm'],
     noExternal: [/^@machinefi\//, /^#/],
     outDir: directory,
