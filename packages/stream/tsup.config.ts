@@ -1,6 +1,10 @@
 import { definePackage } from '../../tsup.config'
 
 export default definePackage({
-  entry: { index: 'src/index.ts', audit: 'src/audit/index.ts' },
+  entry: {
+    index: 'src/index.ts',
+    audit: 'src/audit/index.ts',
+    gateway: 'src/gateway/index.ts',
+  },
   platform: 'node',
 })

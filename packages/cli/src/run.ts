@@ -255,6 +255,52 @@ function define(context: Context): Command {
     )
     .action(async (options) => (await import('./commands/bridge.js')).bridge(options, context))
 
+  const gateway = program
+    .command('gateway')
+    .description('sign for devices that share a key with it, and cannot sign themselves')
+  const gatewayDataOption = () =>
+    new Option('--data <folder>', 'data directory of the gateway').default('gateway')
+  add(gateway, 'create')
+    .description('make both keys of a device; prints the one to put into it, once')
+    .addOption(gatewayDataOption())
+    .addOption(networkOption())
+    .addOption(nodeOption())
+    .addHelpText('after', examples('gateway create', 'gateway create --json > board.json'))
+    .action(async (options) =>
+      (await import('./commands/gateway/create.js')).createGatewayDevice(options, context),
+    )
+  add(gateway, 'list')
+    .description('the devices of a gateway, with the newest counter of each')
+    .addOption(gatewayDataOption())
+    .action(async (options) =>
+      (await import('./commands/gateway/list.js')).listGatewayDevices(options, context),
+    )
+  add(gateway, 'revoke <device>')
+    .description('take nothing more from a device, at once, also in a gateway that runs')
+    .addOption(gatewayDataOption())
+    .action(async (device, options) =>
+      (await import('./commands/gateway/revoke.js')).revokeGatewayDevice(device, options, context),
+    )
+  add(gateway, 'start')
+    .description('take readings in SenML, sign them, and deliver them to a node')
+    .addOption(gatewayDataOption())
+    .option('--host <address>', 'interface to listen on', '127.0.0.1')
+    .option('--port <n>', 'port to listen on', '4280')
+    .option('--mqtt <port>', 'be an MQTT broker for devices (1883 is usual, 8883 with TLS)')
+    .option('--coap <port>', 'take CoAP (5683 is usual); it has no TLS')
+    .option('--rate <n>', 'messages of a device in a minute', '60')
+    .option('--max-age <duration>', 'how old a reading may get before it is sent', '10m')
+    .option('--tls-cert <file>', 'certificate for HTTP and MQTT, PEM; read again on change')
+    .option('--tls-key <file>', 'its key, PEM')
+    .addOption(nodeOption())
+    .addHelpText(
+      'after',
+      examples('gateway start', 'gateway start --host 0.0.0.0 --tls-cert gw.pem --tls-key gw.key'),
+    )
+    .action(async (options) =>
+      (await import('./commands/gateway/start.js')).startGateway(options, context),
+    )
+
   const node = program.command('node').description('the stream node')
   add(node, 'start')
     .description('run a node for one or more networks')

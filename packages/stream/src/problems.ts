@@ -29,7 +29,7 @@ export function toProblem(
   }
 }
 
-/** Prefix of the `type` of every problem; each has its section in docs/protocol/node.md. */
+/** Prefix of the `type` of every problem; each has its section in docs/protocol/node.md, or gateway.md. */
 export const problemBase = 'https://machinefi.dev/problems/'
 
 const batchReasons = {
@@ -57,6 +57,12 @@ const others = {
   overloaded: [503, 'the node has more to do than it can take in'],
   unavailable: [503, 'the node takes nothing in at present'],
   clock: [503, 'the clock of the node runs behind its own log'],
+  mac: [403, 'the message does not come from the device it names'],
+  revoked: [403, 'the device is revoked'],
+  replayed: [409, 'the counter is not above the newest one'],
+  senml: [422, 'the SenML has no readings of this network'],
+  time: [422, 'the time of a reading cannot be taken'],
+  rate: [429, 'the device sends more often than it may'],
   'unknown-network': [404, 'this node does not serve this network'],
   'not-found': [404, 'there is nothing here'],
   method: [405, 'the method is not allowed here'],

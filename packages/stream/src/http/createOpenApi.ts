@@ -2,7 +2,10 @@ import { toProblem } from '../problems.js'
 import type { Route } from './openServer.js'
 
 /** Describes the routes as an OpenAPI 3.1 document. */
-export function createOpenApi(routes: readonly Route[]): OpenApi {
+export function createOpenApi(
+  routes: readonly Route[],
+  { title = 'MachineFi stream node' }: { title?: string } = {},
+): OpenApi {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of routes) {
     const { accepts, method, path, problems, query = {}, returns, summary } = route
@@ -55,7 +58,7 @@ export function createOpenApi(routes: readonly Route[]): OpenApi {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'MachineFi stream node', version: '0.1.0' },
+    info: { title, version: '0.1.0' },
     paths,
     components: {
       schemas: {

@@ -1,0 +1,78 @@
+import { resolve } from 'node:path'
+import { formatDid } from '@machinefi/core'
+import { createGateway } from '@machinefi/stream/gateway'
+import type { Context } from '../../context.js'
+import { parseDuration } from '../../options/parseDuration.js'
+import { parseInteger } from '../../options/parseInteger.js'
+import { parseUrl } from '../../options/parseUrl.js'
+import { formatError } from '../../output/formatError.js'
+import { formatJson } from '../../output/formatJson.js'
+import { TlsFilesError } from '../node/start.js'
+
+type Options = {
+  coap?: string
+  data: string
+  host: string
+  json?: boolean
+  maxAge: string
+  mqtt?: string
+  node: string
+  port: string
+  rate: string
+  tlsCert?: string
+  tlsKey?: string
+}
+
+/** `machinefi gateway start`: serves until it is told to stop, then delivers for a while. */
+export async function startGateway(options: Options, context: Context): Promise<void> {
+  const { cwd, signal, stderr, stdout } = context
+  const toPort = (name: string, text: string) => parseInteger(name, text, { most: 65_535 })
+  const { tlsCert, tlsKey } = options
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new TlsFilesError()
+  const messagesPerMinute = parseInteger('--rate', options.rate, { least: 1, most: 60_000 })
+  const listenOptions = {
+    coapPort: options.coap === undefined ? undefined : toPort('--coap', options.coap),
+    host: options.host,
+    mqttPort: options.mqtt === undefined ? undefined : toPort('--mqtt', options.mqtt),
+    port: toPort('--port', options.port),
+    tls:
+      tlsCert && tlsKey
+        ? { certFile: resolve(cwd, tlsCert), keyFile: resolve(cwd, tlsKey) }
+        : undefined,
+  }
+  const gateway = await createGateway({
+    directory: resolve(cwd, options.data),
+    limits: {
+      burst: messagesPerMinute,
+      maxAgeMs: parseDuration(options.maxAge),
+      messagesPerMinute,
+    },
+    node: parseUrl(options.node),
+    onDelivered: ({ address, index, seq }) =>
+      stderr.write(`batch ${seq} of ${formatDid(address)}: entry ${index}, receipt verified\n`),
+    onError: (error) => stderr.write(`${formatError(error)}\n`),
+    onRefused: ({ address, problem, seq }) =>
+      stderr.write(
+        `batch ${seq} of ${formatDid(address)} is refused and kept: ${problem.status} ${problem.title}\n`,
+      ),
+  })
+  try {
+    const url = await gateway.listen(listenOptions)
+    const { coap, mqtt } = gateway.urls
+    if (coap !== undefined) stderr.write(`${coap}: ${coapWarning}\n`)
+    stdout.write(
+      options.json
+        ? `${formatJson({ url, coap, mqtt }, { indent: 0 })}\n`
+        : `${[url, mqtt, coap].filter((each) => each !== undefined).join('\n')}\n`,
+    )
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+  } finally {
+    await gateway.close()
+  }
+}
+
+const coapWarning =
+  'CoAP has no transport security. Keep it on a LAN: what devices send cannot be altered, and everyone on the way can read it.'
