@@ -1,4 +1,4 @@
-import { equalBytes, fromHex, parseAddress, toHex } from '@machinefi/core'
+import { equalBytes, fromHex, toHex } from '@machinefi/core'
 import { assertSchema, type Schema } from '@machinefi/telemetry'
 import { TransportError } from './errors.js'
 import { request, toError } from './request.js'
@@ -64,12 +64,13 @@ function parseNetwork(json: { readonly [name: string]: unknown }): NodeNetwork {
     chainId: typeof chainId === 'number' ? chainId : undefined,
     id: fromHex(id as string),
     logKey: fromHex(logKey as string),
-    operator: parseAddress(operator as string),
+    operator: fromHex(operator as string),
     schema,
     windowMs: toCount(windowMs),
     maxRowsBytes: toCount(maxRowsBytes),
   }
-  if (network.logKey.length !== 64) throw new TypeError('The log key does not have 64 bytes.')
+  if (network.logKey.length !== 64 || network.operator.length !== 20)
+    throw new TypeError('Not a log key of 64 bytes and an account of 20.')
   return network
 }
 

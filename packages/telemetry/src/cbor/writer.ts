@@ -19,6 +19,11 @@ export function writtenBytes(writer: Writer): Uint8Array {
   return writer.bytes.slice(0, writer.at)
 }
 
+/** Whether a number can be the argument of a head: an integer in 0 … 2^53 − 1. */
+export function isUint(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
+}
+
 /** Writes a head (RFC 8949 §3) in its shortest form; `argument` is a safe unsigned integer. */
 export function writeHead(writer: Writer, major: number, argument: number): void {
   const { bytes } = writer

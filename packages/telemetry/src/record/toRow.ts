@@ -1,4 +1,5 @@
 import { BaseError } from '@machinefi/core'
+import { isUint } from '../cbor/writer.js'
 import type { Schema } from '../schema/defineSchema.js'
 import { powersOfTen, toScaled } from './toScaled.js'
 
@@ -34,7 +35,7 @@ export function toRow<schema extends Schema>(
   record: Values<schema> & { readonly time?: number },
   time: number = record.time!,
 ): Row {
-  if (!Number.isSafeInteger(time) || time < 0) throw new InvalidTimeError(time)
+  if (!isUint(time)) throw new InvalidTimeError(time)
   const given = record as { readonly [name: string]: number | string | null | undefined }
   const { fields } = schema
   let known = Object.hasOwn(given, 'time') ? 1 : 0
