@@ -28,11 +28,8 @@ export async function request(url: string, options: request.Options): Promise<An
       method: body === undefined ? 'GET' : 'POST',
       redirect: 'error',
       signal: controller.signal,
-      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
-      headers: {
-        ...headers,
-        ...(contentType === undefined ? {} : { 'content-type': contentType }),
-      },
+      body: (body ?? null) as Uint8Array<ArrayBuffer> | null,
+      headers: { ...headers, ...(contentType && { 'content-type': contentType }) },
     })
     const bytes = await readBody(response, maxResponseBytes)
     if (response.ok) return { bytes }
@@ -112,14 +109,14 @@ function parseProblem(status: number, bytes: Uint8Array): Problem {
 
 /** Untrusted fields as a problem: text is cut to a length fit for a log. */
 export function toProblem(fields: { readonly [name: string]: unknown }): Problem {
-  const { status, type, title, detail } = fields
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 300) : undefined)
-  const known = typeof status === 'number' ? status : 500
+  const status = typeof fields.status === 'number' ? fields.status : 500
+  const detail = text(fields.detail)
   return {
-    status: known,
-    type: text(type) ?? 'about:blank',
-    title: text(title) ?? `status ${known}`,
-    ...(text(detail) === undefined ? {} : { detail: text(detail)! }),
+    status,
+    type: text(fields.type) ?? 'about:blank',
+    title: text(fields.title) ?? `status ${status}`,
+    ...(detail !== undefined && { detail }),
   }
 }
 
