@@ -3,6 +3,7 @@ import {
   createWriter,
   isUint,
   writeBytes,
+  writeBytesOrNull,
   writeHead,
   writeIntOrNull,
   writtenBytes,
@@ -53,8 +54,7 @@ export function encodeHeader(header: Header): Uint8Array {
   writeHead(writer, 4, 8)
   for (const value of [1, schema, seq, start, span, count]) writeIntOrNull(writer, value)
   writeBytes(writer, recordsHash)
-  if (commitment === null) writeIntOrNull(writer, null)
-  else writeBytes(writer, commitment)
+  writeBytesOrNull(writer, commitment)
   return writtenBytes(writer)
 }
 
