@@ -80,8 +80,8 @@ export function createReader(bytes: Uint8Array): Reader {
     tag(number) {
       head(6, number)
     },
-    label(value) {
-      if (this.int() !== value) fail(`not label ${value}`)
+    labels(...values) {
+      for (const value of values) if (this.int() !== value) fail(`not label ${value}`)
     },
     null() {
       if (bytes[offset] !== 0xf6) fail('not null')
@@ -103,8 +103,8 @@ export type Reader = {
   array(length?: number): number
   map(length: number): void
   tag(number: number): void
-  /** Reads an integer that must be this one. */
-  label(value: number): void
+  /** Reads integers that must be these. */
+  labels(...values: readonly number[]): void
   null(): void
   /** Whether null comes next. */
   isNull(): boolean
