@@ -2,7 +2,7 @@ import { toHex } from '@machinefi/core'
 import { createCheckpointCache } from '@machinefi/proof'
 import { parseNextSeq } from './parseNextSeq.js'
 import { postBatches } from './postBatches.js'
-import { readNodeNetwork } from './readNodeNetwork.js'
+import { readLogKey } from './readNodeNetwork.js'
 import { request } from './request.js'
 import { type LogKey, toDelivery } from './toDelivery.js'
 import type { QueuedBatch, Transport } from './transport.js'
@@ -33,7 +33,7 @@ export function http(url: string, options: http.Options = {}): Transport {
   const base = url.replace(/\/+$/, '')
   const call = { fetch: options.fetch, headers, timeoutMs }
   const cache = createCheckpointCache()
-  const nodes = new Map<string, Promise<LogKey>>()
+  const keys = new Map<string, ReturnType<typeof readLogKey>>()
   let jobs: Job[] = []
   let active = 0
   /** A turn of the event loop later: devices that send in the same one share a request. */
@@ -102,14 +102,14 @@ export function http(url: string, options: http.Options = {}): Transport {
   ): Promise<LogKey> {
     const { logKey, operator } = options
     if (logKey !== undefined) return { logKey, operator }
-    let known = nodes.get(networkHex)
+    let known = keys.get(networkHex)
     if (known === undefined) {
-      known = readNodeNetwork(base, network, { ...call, signal })
-      nodes.set(networkHex, known)
-      known.catch(() => nodes.delete(networkHex))
+      known = readLogKey(base, network, { ...call, signal })
+      keys.set(networkHex, known)
+      known.catch(() => keys.delete(networkHex))
     }
-    const node = await known
-    return { logKey: node.logKey, operator: operator ?? node.operator }
+    const key = await known
+    return { ...key, operator: operator ?? key.operator }
   }
 
   return {
@@ -127,7 +127,7 @@ export function http(url: string, options: http.Options = {}): Transport {
         signal.throwIfAborted()
         signal.addEventListener('abort', abort)
         jobs.push(job)
-        soon ??= setTimeout(run)
+        if (soon === undefined) soon = setTimeout(run)
       }).finally(() => signal.removeEventListener('abort', abort))
     },
     async readNextSeq({ network, device, signal }) {
