@@ -36,7 +36,7 @@ test('behavior: cases', () => {
     const letter = text.search(/[a-fA-F]/)
     const other = text[letter]! === text[letter]!.toLowerCase() ? 'toUpperCase' : 'toLowerCase'
     const wrong = text.slice(0, letter) + text[letter]![other]() + text.slice(letter + 1)
-    expect(() => parseAddress(wrong), wrong).toThrow('Not an address')
+    expect(() => parseAddress(wrong), wrong).toThrow('must be a right checksum (EIP-55)')
   }
 })
 

@@ -35,7 +35,7 @@ export function parseAddress(text: string): Uint8Array {
   const lower = text.toLowerCase()
   const digits = text.slice(2)
   if (text !== lower && digits !== digits.toUpperCase() && digits !== toChecksum(lower.slice(2)))
-    throw new InvalidAddressError()
+    throw new InvalidAddressError(['Letters in two cases must be a right checksum (EIP-55).'])
   return fromHex(lower)
 }
 
@@ -81,10 +81,10 @@ export function parseDid(text: string): Uint8Array {
 
 export class InvalidAddressError extends BaseError {
   override readonly name = 'InvalidAddressError'
-  constructor() {
+  constructor(metaMessages: readonly string[] = []) {
     super('Not an address: 0x or did:io:0x and 40 hex digits, or io1 and 38 characters.', {
       kind: 'input',
-      metaMessages: ['Letters in two cases must be a right checksum (EIP-55).'],
+      metaMessages,
     })
   }
 }

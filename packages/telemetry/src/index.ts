@@ -21,7 +21,7 @@ export {
   UnsupportedVersionError,
 } from './batch/errors.js'
 export { signBatch } from './batch/signBatch.js'
-export { batchId, sigStructure } from './batch/sigStructure.js'
+export { batchId, encodeSigStructure, sigStructure } from './batch/sigStructure.js'
 export { type BatchVerdict, checkRecords, verifyBatch } from './batch/verifyBatch.js'
 export {
   FieldCountError,

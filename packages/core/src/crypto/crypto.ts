@@ -6,9 +6,7 @@ export { sha256 } from './sha256.js'
 export async function verifySignature(parameters: types.Parameters): Promise<boolean> {
   const { algorithm, message, publicKey, signature } = parameters
   if (publicKey.length !== 64 || signature.length !== 64) return false
-  const point = new Uint8Array(65)
-  point[0] = 4
-  point.set(publicKey, 1)
+  const point = Uint8Array.of(4, ...publicKey)
   // `subtle` is absent outside secure contexts, such as a page from a hub on the LAN.
   const subtle = globalThis.crypto?.subtle
   if (algorithm === 'ES256' && subtle !== undefined) {

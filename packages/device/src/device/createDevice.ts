@@ -7,7 +7,7 @@ import {
   UnknownFieldError,
   type Values,
 } from '@machinefi/telemetry'
-import { createOutbox, type Delivered } from '../outbox/createOutbox.js'
+import { createOutbox, type Delivered, toSeqs } from '../outbox/createOutbox.js'
 import { isTestKey, isUnusedKey, takeUnusedKey } from '../signers/knownKeys.js'
 import { createMemoryStore } from '../stores/createMemoryStore.js'
 import type { DroppedBatch, RefusedBatch, Store } from '../stores/store.js'
@@ -15,7 +15,6 @@ import type { QueuedBatch, Transport } from '../transports/transport.js'
 import {
   ClockError,
   DeviceClosedError,
-  FlushTimeoutError,
   formatTime,
   InvalidDeviceError,
   RowTooLargeError,
@@ -64,10 +63,6 @@ export function createDevice<const schema extends Schema>(
     nextSeq: firstSeq,
     resumeGap = options.transport.maxBatches,
     retry: { minMs = 1000, maxMs = 60_000 } = {},
-    onDelivered,
-    onDropped,
-    onError,
-    onRefused,
   } = options
   let { transport } = options
   const { tickMs } = schema
@@ -77,8 +72,8 @@ export function createDevice<const schema extends Schema>(
   assertInteger('maxRows', maxRows)
   assertInteger('maxBytes', maxBytes, 1, maxRecordsBytes)
   if (firstSeq !== undefined) assertInteger('nextSeq', firstSeq, 0)
-  if (!(maxAgeMs > 0)) throw new InvalidDeviceError('maxAgeMs is not above 0')
-  if (!(maxJumpMs > 0)) throw new InvalidDeviceError('maxJumpMs is not above 0')
+  for (const [name, ms] of Object.entries({ maxAgeMs, maxJumpMs }))
+    if (!(ms > 0)) throw new InvalidDeviceError(`${name} is not above 0`)
   const address = publicKeyToAddress(signer.publicKey)
   const did = formatDid(address)
   if (isTestKey(signer.publicKey)) {
@@ -88,9 +83,9 @@ export function createDevice<const schema extends Schema>(
     console.warn(`${did}: ${problem}`)
   }
 
-  let state: 'closed' | 'failed' | 'opening' | 'ready' = 'opening'
-  let stateError: Error | undefined
-  let lastTime = Number.NEGATIVE_INFINITY
+  /** Once closed, or where the store did not open: the error that says so. */
+  let state: Error | 'opening' | 'ready' = 'opening'
+  let lastTime = -Infinity
   /** Of the last reading that a store with promises has for sure. */
   let storedTime = lastTime
   let recorded = 0
@@ -101,18 +96,13 @@ export function createDevice<const schema extends Schema>(
   let closing: Promise<void> | undefined
 
   const outbox = createOutbox({
+    ...options,
     clock,
     network: network.id,
     readNextSeq,
     retry: { minMs, maxMs },
-    schema,
-    signer,
     store,
     getTransport: () => transport,
-    onDelivered,
-    onDropped,
-    onError,
-    onRefused,
   })
   const opening = open()
 
@@ -146,8 +136,7 @@ export function createDevice<const schema extends Schema>(
 
   function refuseToStart(error: unknown): undefined {
     if (state !== 'opening') return
-    state = 'failed'
-    stateError = error as Error
+    state = error as Error
   }
 
   async function readNextSeq(signal: AbortSignal): Promise<number> {
@@ -162,7 +151,7 @@ export function createDevice<const schema extends Schema>(
 
   function record(values: Values<schema>, time: number | undefined, now: number): Promise<void> {
     try {
-      if (state !== 'ready') throw stateError ?? new DeviceClosedError()
+      if (state !== 'ready') throw state
       // A record read from elsewhere brings its time along: taking it for one of now would be a lie.
       if (Object.hasOwn(values, 'time')) throw new UnknownFieldError('time', schema)
       const row = toRow(schema, values, toTick(time, now))
@@ -170,23 +159,20 @@ export function createDevice<const schema extends Schema>(
       if (size > maxBytes) throw new RowTooLargeError(size, maxBytes)
       const appended = store.appendRow(row)
       lastTime = row.time
-      if (appended === undefined) {
+      const take = () => {
+        storedTime = row.time
         accept(row, now)
         recorded++
+      }
+      if (appended === undefined) {
+        take()
         return done
       }
-      const accepted = appended.then(
-        () => {
-          storedTime = row.time
-          accept(row, now)
-          recorded++
-        },
-        (error) => {
-          // Not taken: its tick is free, unless a later reading is on its way.
-          if (lastTime === row.time) lastTime = storedTime
-          throw error
-        },
-      )
+      const accepted = appended.then(take, (error) => {
+        // Not taken: its tick is free, unless a later reading is on its way.
+        if (lastTime === row.time) lastTime = storedTime
+        throw error
+      })
       appending = accepted.catch(() => {})
       return accepted
     } catch (error) {
@@ -203,7 +189,7 @@ export function createDevice<const schema extends Schema>(
     const tick = Math.floor(time / tickMs) * tickMs
     if (tick > lastTime) {
       // Taken once, a time far ahead would be the one that all others are behind.
-      if (time <= lastTime + maxJumpMs || lastTime === Number.NEGATIVE_INFINITY) return tick
+      if (time <= lastTime + maxJumpMs || lastTime === -Infinity) return tick
       throw new ClockError('ahead', time, [
         `The reading before is of ${formatTime(lastTime)}.`,
         'If both are right, raise maxJumpMs.',
@@ -219,25 +205,19 @@ export function createDevice<const schema extends Schema>(
   /** Adds a stored row to the batch it belongs to. */
   function accept(row: Row, now: number) {
     if (group !== undefined) {
-      const bytes = group.bytes + rowSize(row, (row.time - group.lastTime) / tickMs)
-      if (
-        row.time >= group.windowEnd ||
-        now >= group.due ||
-        headSize(group.rows.length + 1) + bytes > maxBytes
-      )
-        cut()
+      const { due, rows, windowEnd } = group
+      const bytes = group.bytes + rowSize(row, (row.time - rows.at(-1)!.time) / tickMs)
+      if (row.time >= windowEnd || now >= due || headSize(rows.length + 1) + bytes > maxBytes) cut()
       else {
-        group.rows.push(row)
+        rows.push(row)
         group.bytes = bytes
-        group.lastTime = row.time
       }
     }
     if (group === undefined) {
       const windowEnd = (Math.floor(row.time / windowMs) + 1) * windowMs
       // A window that is over already, as in a replay of old readings, is no reason to hurry.
-      const due = Math.min(now + maxAgeMs, windowEnd > now ? windowEnd : Number.POSITIVE_INFINITY)
-      const { time } = row
-      group = { rows: [row], bytes: rowSize(row, 0), due, lastTime: time, windowEnd }
+      const due = Math.min(now + maxAgeMs, windowEnd > now ? windowEnd : Infinity)
+      group = { rows: [row], bytes: rowSize(row, 0), due, windowEnd }
       arm()
     }
     if (group.rows.length >= maxRows) cut()
@@ -253,34 +233,26 @@ export function createDevice<const schema extends Schema>(
   /** One timer at a time, and none a batch: it looks again when it fires. */
   function arm() {
     if (state !== 'ready' || timer !== undefined || group === undefined) return
-    if (group.due === Number.POSITIVE_INFINITY) return
+    if (group.due === Infinity) return
     const delay = Math.min(Math.max(group.due - clock(), 1), 2 ** 31 - 1)
     timer = setTimeout(() => {
       timer = undefined
-      if (state !== 'ready') return
       if (group !== undefined && clock() >= group.due) cut()
       arm()
     }, delay)
   }
 
-  function selectKept(isWanted: (batch: Store.Place) => boolean): number[] {
-    return store
-      .kept()
-      .filter(isWanted)
-      .map(({ seq }) => seq)
-  }
-
   async function assertReady() {
     await opening
-    if (state !== 'ready') throw stateError ?? new DeviceClosedError()
+    if (state !== 'ready') throw state
   }
 
   async function close() {
-    state = 'closed'
+    const closed = new DeviceClosedError()
+    state = closed
     clearTimeout(timer)
-    stateError = new DeviceClosedError()
     await opening
-    await outbox.close(stateError)
+    await outbox.close(closed)
     await appending
     await store.close()
   }
@@ -297,13 +269,7 @@ export function createDevice<const schema extends Schema>(
       await assertReady()
       await appending
       if (partial) cut()
-      if (timeoutMs === undefined) return outbox.delivered()
-      const timeout = new AbortController()
-      const expiry = setTimeout(
-        () => timeout.abort(new FlushTimeoutError(timeoutMs, outbox.status().lastError)),
-        timeoutMs,
-      )
-      return outbox.delivered(timeout.signal).finally(() => clearTimeout(expiry))
+      return outbox.delivered(timeoutMs)
     },
     async refused() {
       await assertReady()
@@ -311,24 +277,24 @@ export function createDevice<const schema extends Schema>(
     },
     async retryRefused() {
       await assertReady()
-      await outbox.requeue((await store.refused()).map(({ seq }) => seq))
+      await outbox.requeue(toSeqs(await store.refused()))
     },
     async discardRefused() {
       await assertReady()
       const batches = await store.refused()
-      await store.remove(batches.map(({ seq }) => seq))
+      await store.remove(toSeqs(batches))
       return batches
     },
     async redeliver({ since = 0, transport: other = transport } = {}) {
       await assertReady()
       transport = other
-      const seqs = selectKept(({ end }) => end >= since)
+      const seqs = toSeqs(store.kept().filter(({ end }) => end >= since))
       await outbox.requeue(seqs)
       return seqs.length
     },
-    async discardDelivered({ before = Number.POSITIVE_INFINITY } = {}) {
+    async discardDelivered({ before = Infinity } = {}) {
       await assertReady()
-      const seqs = selectKept(({ end }) => end < before)
+      const seqs = toSeqs(store.kept().filter(({ end }) => end < before))
       await store.remove(seqs)
       return seqs.length
     },
@@ -501,7 +467,6 @@ type Group = {
   /** Encoded rows, without the head of their array. */
   bytes: number
   due: number
-  lastTime: number
   windowEnd: number
 }
 

@@ -19,12 +19,9 @@ export async function openWebCryptoKey(
 ): Promise<Signer> {
   // Also where there is a key already: no transaction would wait for it to be made.
   const created = options.create ? await generateKeys() : undefined
-  let keys: CryptoKeyPair | undefined
-  try {
-    keys = await findOrAdd(name, created)
-  } catch (cause) {
+  const keys = await findOrAdd(name, created).catch((cause) => {
     throw new WebCryptoKeyError('storage', cause)
-  }
+  })
   if (keys === undefined) throw new WebCryptoKeyError('missing')
   const signer = await toSigner(keys)
   if (keys === created) addUnusedKey(signer.publicKey)

@@ -27,13 +27,12 @@ export function createLoop(step: () => Promise<boolean>, options: createLoop.Opt
     const ceiling = Math.min(maxMs, minMs * 2 ** Math.min(failures - 1, 30))
     // Half of it is random, so that a fleet does not come back all at once.
     const delay = ceiling * (0.5 + Math.random() / 2) + retryAfterMs(error)
+    const resume = () => {
+      timer = undefined
+      kick()
+    }
     timer = setTimeout(resume, Math.min(delay, 2 ** 31 - 1))
     onError(error, Date.now() + delay)
-  }
-
-  function resume() {
-    timer = undefined
-    kick()
   }
 
   function kick() {

@@ -1,5 +1,6 @@
 import { BaseError, type Signer } from '@machinefi/core'
 import { batchId, type Row, type Schema, signBatch } from '@machinefi/telemetry'
+import { FlushTimeoutError } from '../device/errors.js'
 import { type DroppedBatch, DroppedError, type Store } from '../stores/store.js'
 import { RefusedError, TransportError } from '../transports/errors.js'
 import type { Problem, QueuedBatch, Transport } from '../transports/transport.js'
@@ -143,7 +144,7 @@ export function createOutbox(options: createOutbox.Options): Outbox {
 
   function settle() {
     if (waiters.length === 0) return
-    const oldest = store.size().oldest?.seq ?? Number.POSITIVE_INFINITY
+    const oldest = store.size().oldest?.seq ?? Infinity
     const isReady = ({ group, seq }: Waiter) => group <= sealed.group && seq < oldest
     const ready = waiters.filter(isReady)
     if (ready.length === 0) return
@@ -179,17 +180,19 @@ export function createOutbox(options: createOutbox.Options): Outbox {
       closed.push({ number: groups++, rows, seq: undefined })
       sealer.kick()
     },
-    delivered(timeout) {
-      return new Promise((resolve, reject) => {
+    delivered(timeoutMs) {
+      let timer: ReturnType<typeof setTimeout> | undefined
+      return new Promise<void>((resolve, reject) => {
         const waiter = { group: groups - 1, seq: sealed.seq, resolve, reject }
         waiters.push(waiter)
         settle()
-        // Whoever gives up is forgotten: a refusal told to nobody would be lost.
-        timeout?.addEventListener('abort', () => {
+        if (timeoutMs === undefined) return
+        timer = setTimeout(() => {
+          // Whoever gives up is forgotten: a refusal told to nobody would be lost.
           waiters = waiters.filter((other) => other !== waiter)
-          reject(timeout.reason)
-        })
-      })
+          reject(new FlushTimeoutError(timeoutMs, lastError))
+        }, timeoutMs)
+      }).finally(() => clearTimeout(timer))
     },
     async requeue(seqs) {
       await store.requeue(seqs)
@@ -207,7 +210,7 @@ export function createOutbox(options: createOutbox.Options): Outbox {
       })
       const queue = await store.scan({ maxBatches: Infinity, maxBytes: Infinity })
       const batches = [...queue, ...(await store.refused())].filter(({ end }) => end > after)
-      await store.remove(batches.map(({ seq }) => seq))
+      await store.remove(toSeqs(batches))
       settle()
       return batches
     },
@@ -226,6 +229,10 @@ const maxSendBytes = 1024 * 1024
 /** A callback of the application that throws is its own affair, and must not stop deliveries. */
 function notify<value>(callback: ((value: value) => void) | undefined, value: value) {
   if (callback !== undefined) queueMicrotask(() => callback(value))
+}
+
+export function toSeqs(batches: readonly Store.Place[]): readonly number[] {
+  return batches.map(({ seq }) => seq)
 }
 
 /** One part in so many of a request is for fresh batches. */
@@ -260,8 +267,8 @@ export type Outbox = {
   open(contents: Store.Contents): void
   /** Takes the rows of one batch; they are in the store already. */
   push(rows: readonly Row[]): void
-  /** Resolves when every batch pushed so far is delivered; rejects if one was refused, or when `timeout` is aborted. */
-  delivered(timeout?: AbortSignal): Promise<void>
+  /** Resolves when every batch pushed so far is delivered; rejects if one was refused, or after `timeoutMs`. */
+  delivered(timeoutMs?: number): Promise<void>
   /** Queues batches again that were refused, or delivered and kept. */
   requeue(seqs: readonly number[]): Promise<void>
   /** The store dropped batches. */

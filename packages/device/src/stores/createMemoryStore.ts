@@ -27,6 +27,11 @@ export function createMemoryStore(options: createMemoryStore.Options = {}): Stor
     stored.delete(seq)
   }
 
+  function setProblem(seq: number, problem: Problem | undefined) {
+    const each = stored.get(seq)
+    if (each !== undefined) each.problem = problem
+  }
+
   function makeRoom() {
     let over = rows * size + bytes + size - maxBytes
     if (over <= 0) return
@@ -76,18 +81,12 @@ export function createMemoryStore(options: createMemoryStore.Options = {}): Stor
     },
     deliver: (seqs) => seqs.forEach(remove),
     remove: (seqs) => seqs.forEach(remove),
-    refuse(seq, problem) {
-      const each = stored.get(seq)
-      if (each !== undefined) each.problem = problem
-    },
+    refuse: setProblem,
     refused: () =>
       Array.from(select(true), ({ batch, problem }) => ({ ...batch, problem: problem! })),
     kept: () => [],
     requeue(seqs) {
-      for (const seq of seqs) {
-        const each = stored.get(seq)
-        if (each !== undefined) each.problem = undefined
-      }
+      for (const seq of seqs) setProblem(seq, undefined)
     },
     rewind: () => {},
     size() {

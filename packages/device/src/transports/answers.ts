@@ -9,11 +9,10 @@ import { type Answer, toProblem } from './request.js'
  * @throws {TransportError} anything else, or another number of answers.
  */
 export function readAnswers(bytes: Uint8Array, count: number): readonly Answer[] {
-  const reader = openReader(bytes)
+  const cursor = { bytes, at: 0 }
   const answers: Answer[] = []
-  while (!reader.done() && answers.length < count) answers.push(reader.answer())
-  if (!reader.done() || answers.length < count) fail()
-  return answers
+  while (answers.length < count) answers.push(readAnswer(cursor))
+  return cursor.at < bytes.length ? fail() : answers
 }
 
 /**
@@ -25,67 +24,62 @@ export function readAnswers(bytes: Uint8Array, count: number): readonly Answer[]
 export function readNamedAnswers(
   bytes: Uint8Array,
 ): readonly { digest: Uint8Array; answer: Answer }[] {
-  const reader = openReader(bytes)
+  const cursor = { bytes, at: 0 }
   const answers: { digest: Uint8Array; answer: Answer }[] = []
-  while (!reader.done()) answers.push({ digest: reader.digest(), answer: reader.answer() })
+  while (cursor.at < bytes.length)
+    answers.push({ digest: readDigest(cursor), answer: readAnswer(cursor) })
   return answers
 }
 
-function openReader(bytes: Uint8Array) {
-  let at = 0
+type Cursor = { readonly bytes: Uint8Array; at: number }
 
-  function head(): [major: number, argument: number] {
-    const byte = bytes[at++] ?? fail()
-    const info = byte & 31
-    let argument = info
-    if (info >= 24) {
-      // Four bytes of length are enough for any answer that was let in.
-      const length = info === 24 ? 1 : info === 25 ? 2 : info === 26 ? 4 : fail()
-      argument = 0
-      for (let i = 0; i < length; i++) argument = argument * 256 + (bytes[at++] ?? fail())
-    }
-    return [byte >> 5, argument]
+function readAnswer(cursor: Cursor): Answer {
+  const [major, argument] = readHead(cursor)
+  if (major === 2) return { bytes: take(cursor, argument) }
+  if (major !== 5) fail()
+  const fields: { [name: string]: unknown } = Object.create(null)
+  for (let i = 0; i < argument; i++) {
+    const name = readScalar(cursor)
+    if (typeof name === 'number') fail()
+    fields[name] = readScalar(cursor)
   }
+  const { retryAfter } = fields
+  const retryAfterMs = typeof retryAfter === 'number' ? 1000 * retryAfter : undefined
+  return { problem: toProblem(fields), retryAfterMs }
+}
 
-  function take(length: number): Uint8Array {
-    if (length > bytes.length - at) fail()
-    at += length
-    return bytes.subarray(at - length, at)
+/** The head of an array of two, and its first item. */
+function readDigest(cursor: Cursor): Uint8Array {
+  const [array, items] = readHead(cursor)
+  const [string, length] = readHead(cursor)
+  return array === 4 && items === 2 && string === 2 && length === 32 ? take(cursor, 32) : fail()
+}
+
+/** A text, or an unsigned integer. */
+function readScalar(cursor: Cursor): number | string {
+  const [major, argument] = readHead(cursor)
+  if (major === 0) return argument
+  return major === 3 ? new TextDecoder().decode(take(cursor, argument)) : fail()
+}
+
+/** Four bytes of length are enough for any answer that was let in. */
+function readHead(cursor: Cursor): [major: number, argument: number] {
+  const byte = take(cursor, 1)[0]!
+  const info = byte & 31
+  if (info > 26) fail()
+  let argument = info
+  if (info > 23) {
+    argument = 0
+    for (const next of take(cursor, 1 << (info - 24))) argument = argument * 256 + next
   }
+  return [byte >> 5, argument]
+}
 
-  function text(): string {
-    const [major, length] = head()
-    return major === 3 ? new TextDecoder().decode(take(length)) : fail()
-  }
-
-  function answer(): Answer {
-    const [major, argument] = head()
-    if (major === 2) return { bytes: take(argument) }
-    if (major !== 5) fail()
-    const fields: { [name: string]: unknown } = Object.create(null)
-    for (let i = 0; i < argument; i++) {
-      const name = text()
-      const start = at
-      const [type, value] = head()
-      if (type === 0) fields[name] = value
-      else if (type === 3) {
-        at = start
-        fields[name] = text()
-      } else fail()
-    }
-    const { retryAfter } = fields
-    const retryAfterMs = typeof retryAfter === 'number' ? 1000 * retryAfter : undefined
-    return { problem: toProblem(fields), retryAfterMs }
-  }
-
-  /** The head of an array of two, and its first item. */
-  function digest(): Uint8Array {
-    const [array, items] = head()
-    const [string, length] = head()
-    return array === 4 && items === 2 && string === 2 && length === 32 ? take(32) : fail()
-  }
-
-  return { answer, digest, done: () => at >= bytes.length }
+function take(cursor: Cursor, length: number): Uint8Array {
+  const start = cursor.at
+  if (length > cursor.bytes.length - start) fail()
+  cursor.at += length
+  return cursor.bytes.subarray(start, cursor.at)
 }
 
 function fail(): never {

@@ -45,7 +45,7 @@ export class RefusedError extends BaseError {
     super(`The node refused: ${problem.title}.`, {
       kind: 'input',
       metaMessages: [
-        ...(problem.detail === undefined ? [] : [problem.detail]),
+        ...toDetails(problem),
         `Status ${problem.status}, ${problem.type}`,
         options.final
           ? 'The batch is kept: see device.refused().'
@@ -54,4 +54,9 @@ export class RefusedError extends BaseError {
     })
     this.problem = problem
   }
+}
+
+/** What a node says of a problem beside its title, as lines. */
+export function toDetails({ detail }: Problem): readonly string[] {
+  return detail === undefined ? [] : [detail]
 }

@@ -2,7 +2,7 @@ import { toHex } from '@machinefi/core'
 import { createCheckpointCache } from '@machinefi/proof'
 import { parseNextSeq } from './parseNextSeq.js'
 import { postBatches } from './postBatches.js'
-import { readNodeNetwork } from './readNodeNetwork.js'
+import { readLogKey } from './readNodeNetwork.js'
 import { request } from './request.js'
 import { type LogKey, toDelivery } from './toDelivery.js'
 import type { QueuedBatch, Transport } from './transport.js'
@@ -33,7 +33,7 @@ export function http(url: string, options: http.Options = {}): Transport {
   const base = url.replace(/\/+$/, '')
   const call = { fetch: options.fetch, headers, timeoutMs }
   const cache = createCheckpointCache()
-  const keys = new Map<string, Promise<LogKey>>()
+  const keys = new Map<string, ReturnType<typeof readLogKey>>()
   let jobs: Job[] = []
   let active = 0
   /** A turn of the event loop later: devices that send in the same one share a request. */
@@ -53,23 +53,22 @@ export function http(url: string, options: http.Options = {}): Transport {
 
   /** Jobs of one network that fit one request, oldest first. */
   function takeJobs(): Job[] {
-    const networkHex = jobs[0]!.networkHex
+    const { networkHex } = jobs[0]!
     const taken: Job[] = []
-    const left: Job[] = []
     let count = 0
-    for (const job of jobs) {
+    jobs = jobs.filter((job) => {
       const fits = job.networkHex === networkHex && count + job.batches.length <= maxBatches
-      if (fits || taken.length === 0) {
-        taken.push(job)
-        count += job.batches.length
-      } else left.push(job)
-    }
-    jobs = left
+      if (!fits && taken.length > 0) return true
+      taken.push(job)
+      count += job.batches.length
+      return false
+    })
     return taken
   }
 
   async function deliver(taken: Job[]) {
     const controller = new AbortController()
+    const { signal } = controller
     let waiting = taken.length
     for (const job of taken)
       job.onAbort = () => {
@@ -77,9 +76,8 @@ export function http(url: string, options: http.Options = {}): Transport {
       }
     const { network, networkHex } = taken[0]!
     try {
-      const key = await logKeyOf(network, networkHex, controller.signal)
+      const key = await logKeyOf(network, networkHex, signal)
       const batches = taken.flatMap((job) => job.batches)
-      const { signal } = controller
       const answers = await postBatches(batches, (body, rest) =>
         request(`${base}/networks/${networkHex}/batches`, { ...call, ...rest, body, signal }),
       )
@@ -97,50 +95,40 @@ export function http(url: string, options: http.Options = {}): Transport {
     }
   }
 
-  function logKeyOf(network: Uint8Array, networkHex: string, signal: AbortSignal): Promise<LogKey> {
+  async function logKeyOf(
+    network: Uint8Array,
+    networkHex: string,
+    signal: AbortSignal,
+  ): Promise<LogKey> {
     const { logKey, operator } = options
-    if (logKey !== undefined) return Promise.resolve({ logKey, operator })
+    if (logKey !== undefined) return { logKey, operator }
     let known = keys.get(networkHex)
     if (known === undefined) {
-      known = readNodeNetwork(base, network, { ...call, signal }).then((node) => ({
-        logKey: node.logKey,
-        operator: operator ?? node.operator,
-      }))
+      known = readLogKey(base, network, { ...call, signal })
       keys.set(networkHex, known)
       known.catch(() => keys.delete(networkHex))
     }
-    return known
+    const key = await known
+    return { ...key, operator: operator ?? key.operator }
   }
 
   return {
     maxBatches,
     send(batches, { network, clock, signal }) {
-      return new Promise((resolve, reject) => {
-        const abort = () => {
+      let abort = () => {}
+      return new Promise<readonly Transport.Delivery[]>((resolve, reject) => {
+        const networkHex = toHex(network)
+        const job: Job = { batches, network, networkHex, clock, onAbort() {}, resolve, reject }
+        abort = () => {
           jobs = jobs.filter((other) => other !== job)
           job.onAbort()
           reject(signal.reason)
         }
-        const finish = <value>(settle: (value: value) => void) => {
-          return (value: value) => {
-            signal.removeEventListener('abort', abort)
-            settle(value)
-          }
-        }
-        const job: Job = {
-          batches,
-          network,
-          networkHex: toHex(network),
-          clock,
-          onAbort: () => {},
-          resolve: finish(resolve),
-          reject: finish(reject),
-        }
-        if (signal.aborted) return reject(signal.reason)
-        signal.addEventListener('abort', abort, { once: true })
+        signal.throwIfAborted()
+        signal.addEventListener('abort', abort)
         jobs.push(job)
         if (soon === undefined) soon = setTimeout(run)
-      })
+      }).finally(() => signal.removeEventListener('abort', abort))
     },
     async readNextSeq({ network, device, signal }) {
       const path = `/networks/${toHex(network)}/devices/${toHex(device)}`

@@ -1,5 +1,5 @@
 import { TransportError } from './errors.js'
-import { type Answer, toError } from './request.js'
+import { type Answer, parseJson, toError } from './request.js'
 import { isProblem, toUnknownDevice } from './toDelivery.js'
 
 /**
@@ -16,7 +16,7 @@ export function parseNextSeq(answer: Answer): number {
   }
   let nextSeq: unknown
   try {
-    nextSeq = JSON.parse(new TextDecoder().decode(answer.bytes)).nextSeq
+    nextSeq = parseJson(answer.bytes).nextSeq
   } catch {}
   if (Number.isSafeInteger(nextSeq) && (nextSeq as number) >= 0) return nextSeq as number
   throw new TransportError('The node did not say its next seq.')

@@ -1,7 +1,7 @@
-import { equalBytes, fromHex, parseAddress, toHex } from '@machinefi/core'
+import { equalBytes, fromHex, toHex } from '@machinefi/core'
 import { assertSchema, type Schema } from '@machinefi/telemetry'
 import { TransportError } from './errors.js'
-import { request, toError } from './request.js'
+import { parseJson, request, toError } from './request.js'
 
 /**
  * What a node says of a network it serves: enough to create a device for it.
@@ -10,27 +10,32 @@ import { request, toError } from './request.js'
  * @throws {TransportError} no answer, an answer that cannot be read, or one about another network.
  * @throws {RefusedError} the node does not serve the network.
  */
-export async function readNodeNetwork(
+export function readNodeNetwork(
   url: string,
   id: Uint8Array,
   options: readNodeNetwork.Options = {},
 ): Promise<NodeNetwork> {
-  const { timeoutMs = 30_000, ...rest } = options
-  const path = `/networks/${toHex(id)}`
-  const answer = await request(url.replace(/\/+$/, '') + path, {
-    ...rest,
-    timeoutMs,
-    maxResponseBytes: 1024 * 1024,
+  return readDescription(url.replace(/\/+$/, ''), id, options, (json) => {
+    const { chainId, schema, windowMs, maxRowsBytes = 4096 } = json
+    assertSchema(schema)
+    return {
+      ...parseLogKey(json),
+      chainId: typeof chainId === 'number' ? chainId : undefined,
+      id: Uint8Array.from(id),
+      schema,
+      windowMs: toCount(windowMs),
+      maxRowsBytes: toCount(maxRowsBytes),
+    }
   })
-  if ('problem' in answer) throw toError(answer)
-  let network: NodeNetwork
-  try {
-    network = parseNetwork(JSON.parse(new TextDecoder().decode(answer.bytes)))
-  } catch (cause) {
-    throw new TransportError("The node's description of the network cannot be read.", { cause })
-  }
-  if (!equalBytes(network.id, id)) throw new TransportError('The node described another network.')
-  return network
+}
+
+/** Of that, whose receipts count. `base` has no slash at its end. */
+export function readLogKey(
+  base: string,
+  id: Uint8Array,
+  options: readNodeNetwork.Options,
+): Promise<NodeLogKey> {
+  return readDescription(base, id, options, parseLogKey)
 }
 
 export declare namespace readNodeNetwork {
@@ -43,34 +48,55 @@ export declare namespace readNodeNetwork {
   }
 }
 
-export type NodeNetwork = {
-  /** Of the chain that the network's contracts are on; undefined where the node does not say. */
-  chainId: number | undefined
-  /** 32 bytes. */
-  id: Uint8Array
+type NodeLogKey = {
   /** P-256 X‖Y, 64 bytes. */
   logKey: Uint8Array
   /** The operator's account, 20 bytes. */
   operator: Uint8Array
+}
+
+export type NodeNetwork = NodeLogKey & {
+  /** Of the chain that the network's contracts are on; undefined where the node does not say. */
+  chainId: number | undefined
+  /** 32 bytes. */
+  id: Uint8Array
   schema: Schema
   windowMs: number
   maxRowsBytes: number
 }
 
-function parseNetwork(json: { readonly [name: string]: unknown }): NodeNetwork {
-  const { chainId, id, logKey, operator, schema, windowMs, maxRowsBytes = 4096 } = json
-  assertSchema(schema)
-  const network = {
-    chainId: typeof chainId === 'number' ? chainId : undefined,
-    id: fromHex(id as string),
-    logKey: fromHex(logKey as string),
-    operator: parseAddress(operator as string),
-    schema,
-    windowMs: toCount(windowMs),
-    maxRowsBytes: toCount(maxRowsBytes),
+type Json = { readonly [name: string]: unknown }
+
+async function readDescription<value>(
+  base: string,
+  id: Uint8Array,
+  options: readNodeNetwork.Options,
+  parse: (json: Json) => value,
+): Promise<value> {
+  const { timeoutMs = 30_000, ...rest } = options
+  const maxResponseBytes = 1024 * 1024
+  const url = `${base}/networks/${toHex(id)}`
+  const answer = await request(url, { ...rest, timeoutMs, maxResponseBytes })
+  if ('problem' in answer) throw toError(answer)
+  let described: Uint8Array
+  let value: value
+  try {
+    const json: Json = parseJson(answer.bytes)
+    described = fromHex(json.id as string)
+    value = parse(json)
+  } catch (cause) {
+    throw new TransportError("The node's description of the network cannot be read.", { cause })
   }
-  if (network.logKey.length !== 64) throw new TypeError('The log key does not have 64 bytes.')
-  return network
+  if (!equalBytes(described, id)) throw new TransportError('The node described another network.')
+  return value
+}
+
+function parseLogKey(json: Json): NodeLogKey {
+  const logKey = fromHex(json.logKey as string)
+  const operator = fromHex(json.operator as string)
+  if (logKey.length !== 64 || operator.length !== 20)
+    throw new TypeError('Not a log key of 64 bytes and an account of 20.')
+  return { logKey, operator }
 }
 
 function toCount(value: unknown): number {

@@ -1,5 +1,5 @@
 import { BaseError, concatBytes } from '@machinefi/core'
-import { RefusedError, TransportError } from './errors.js'
+import { RefusedError, TransportError, toDetails } from './errors.js'
 import type { Problem } from './transport.js'
 
 /** What a node said: bytes, or a problem. */
@@ -17,9 +17,9 @@ export async function request(url: string, options: request.Options): Promise<An
   const { body, contentType, headers, maxResponseBytes, signal, timeoutMs } = options
   const controller = new AbortController()
   const abort = () => controller.abort()
-  let timedOut = false
+  let failure = 'The node cannot be reached.'
   const timer = setTimeout(() => {
-    timedOut = true
+    failure = `The node did not answer within ${timeoutMs} ms.`
     abort()
   }, timeoutMs)
   signal?.addEventListener('abort', abort)
@@ -28,11 +28,8 @@ export async function request(url: string, options: request.Options): Promise<An
       method: body === undefined ? 'GET' : 'POST',
       redirect: 'error',
       signal: controller.signal,
-      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
-      headers: {
-        ...headers,
-        ...(contentType === undefined ? {} : { 'content-type': contentType }),
-      },
+      body: (body ?? null) as Uint8Array<ArrayBuffer> | null,
+      headers: { ...headers, ...(contentType && { 'content-type': contentType }) },
     })
     const bytes = await readBody(response, maxResponseBytes)
     if (response.ok) return { bytes }
@@ -42,10 +39,7 @@ export async function request(url: string, options: request.Options): Promise<An
     }
   } catch (cause) {
     if (cause instanceof BaseError) throw cause
-    throw new TransportError(
-      timedOut ? `The node did not answer within ${timeoutMs} ms.` : 'The node cannot be reached.',
-      { cause },
-    )
+    throw new TransportError(failure, { cause })
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', abort)
@@ -66,7 +60,7 @@ export declare namespace request {
 
 /** Overload and accidents: the same request may pass later. */
 export function isRetryable(status: number): boolean {
-  return status >= 500 || status === 408 || status === 425 || status === 429
+  return status >= 500 || [408, 425, 429].includes(status)
 }
 
 /** A problem as an error: kind `transport` where another try may pass, else `input`. */
@@ -74,10 +68,10 @@ export function toError(
   answer: Extract<Answer, { problem: Problem }>,
 ): RefusedError | TransportError {
   const { problem, retryAfterMs } = answer
-  const { detail, status, title } = problem
+  const { status, title } = problem
   if (!isRetryable(status)) return new RefusedError(problem, { final: false })
   return new TransportError(`The node answered ${status}: ${title}.`, {
-    metaMessages: detail === undefined ? [] : [detail],
+    metaMessages: toDetails(problem),
     retryAfterMs,
   })
 }
@@ -105,21 +99,26 @@ async function readBody(response: Response, maxBytes: number): Promise<Uint8Arra
 function parseProblem(status: number, bytes: Uint8Array): Problem {
   let fields: { [name: string]: unknown } = {}
   try {
-    fields = Object(JSON.parse(new TextDecoder().decode(bytes)))
+    fields = Object(parseJson(bytes))
   } catch {}
   return toProblem({ ...fields, status })
 }
 
+/** JSON in UTF-8. @throws {SyntaxError} */
+export function parseJson(bytes: Uint8Array) {
+  return JSON.parse(new TextDecoder().decode(bytes))
+}
+
 /** Untrusted fields as a problem: text is cut to a length fit for a log. */
 export function toProblem(fields: { readonly [name: string]: unknown }): Problem {
-  const { status, type, title, detail } = fields
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 300) : undefined)
-  const known = typeof status === 'number' ? status : 500
+  const status = typeof fields.status === 'number' ? fields.status : 500
+  const detail = text(fields.detail)
   return {
-    status: known,
-    type: text(type) ?? 'about:blank',
-    title: text(title) ?? `status ${known}`,
-    ...(text(detail) === undefined ? {} : { detail: text(detail)! }),
+    status,
+    type: text(fields.type) ?? 'about:blank',
+    title: text(fields.title) ?? `status ${status}`,
+    ...(detail !== undefined && { detail }),
   }
 }
 

@@ -1,5 +1,5 @@
 import { type CheckpointCache, verifyReceipt } from '@machinefi/proof'
-import { ReceiptError, TransportError } from './errors.js'
+import { ReceiptError, TransportError, toDetails } from './errors.js'
 import { type Answer, isRetryable, toError } from './request.js'
 import type { Problem, QueuedBatch, Transport } from './transport.js'
 
@@ -49,12 +49,9 @@ export declare namespace toDelivery {
 export type LogKey = { logKey: Uint8Array; operator: Uint8Array | undefined }
 
 /** Registration takes its time, and a node may be behind the chain: what waits goes on waiting. */
-export function toUnknownDevice({ detail }: Problem): TransportError {
+export function toUnknownDevice(problem: Problem): TransportError {
   return new TransportError('The node does not know the device yet.', {
-    metaMessages: [
-      ...(detail === undefined ? [] : [detail]),
-      'Is it registered, and a member of this network?',
-    ],
+    metaMessages: [...toDetails(problem), 'Is it registered, and a member of this network?'],
   })
 }
 

@@ -137,7 +137,7 @@ export function decodeBundle(bytes: Uint8Array): EpochBundle {
   try {
     const reader = createReader(bytes)
     reader.array(9)
-    reader.label(version)
+    reader.labels(version)
     reader.array(4)
     const network = {
       chainId: reader.uint(),

@@ -15,10 +15,17 @@ export function createReader(bytes: Uint8Array): Reader {
     throw new MalformedCborError(what, offset)
   }
 
-  function head(major: number, what: string): number {
+  /** The argument of a head of this major type, which must be `wanted` where that is given. */
+  function head(major: number, wanted?: number): number {
+    const value = argument(major)
+    if (wanted !== undefined && value !== wanted) fail(`not ${majors[major]} of ${wanted}`)
+    return value
+  }
+
+  function argument(major: number): number {
     const initial = bytes[offset]
     if (initial === undefined) fail('cut short')
-    if (initial >> 5 !== major) fail(`not ${what}`)
+    if (initial >> 5 !== major) fail(`not ${majors[major]}`)
     const info = initial & 31
     if (info < 24) {
       offset++
@@ -45,23 +52,16 @@ export function createReader(bytes: Uint8Array): Reader {
     get offset() {
       return offset
     },
-    uint: () => head(0, 'an unsigned integer'),
+    uint: () => head(0),
     int() {
-      const initial = bytes[offset]
-      if (initial !== undefined && initial >> 5 === 1) {
-        const value = head(1, 'an integer')
-        if (value === Number.MAX_SAFE_INTEGER) fail('an integer of -2^53 or less')
-        return -1 - value
-      }
-      return head(0, 'an integer')
+      if (bytes[offset]! >> 5 !== 1) return head(0)
+      const value = head(1)
+      if (value === Number.MAX_SAFE_INTEGER) fail('an integer of -2^53 or less')
+      return -1 - value
     },
-    bytes(length) {
-      const found = head(2, 'a byte string')
-      if (length !== undefined && found !== length) fail(`not ${length} bytes`)
-      return take(found)
-    },
+    bytes: (length) => take(head(2, length)),
     text() {
-      const encoded = take(head(3, 'a text string'))
+      const encoded = take(head(3))
       try {
         return text.decode(encoded)
       } catch {
@@ -69,29 +69,25 @@ export function createReader(bytes: Uint8Array): Reader {
       }
     },
     array(length) {
-      const found = head(4, 'an array')
-      if (length !== undefined && found !== length) fail(`not an array of ${length}`)
+      const found = head(4, length)
       // Every item takes a byte: a length that cannot be is refused before anyone allocates for it.
       if (found > bytes.length - offset) fail('cut short')
       return found
     },
     map(length) {
-      if (head(5, 'a map') !== length) fail(`not a map of ${length}`)
+      head(5, length)
     },
     tag(number) {
-      if (head(6, 'a tag') !== number) fail(`not tag ${number}`)
+      head(6, number)
     },
-    label(value) {
-      if (this.int() !== value) fail(`not label ${value}`)
+    labels(...values) {
+      for (const value of values) if (this.int() !== value) fail(`not label ${value}`)
     },
     null() {
       if (bytes[offset] !== 0xf6) fail('not null')
       offset++
     },
     isNull: () => bytes[offset] === 0xf6,
-    raw(length) {
-      return take(length)
-    },
     end() {
       if (offset !== bytes.length) fail('more bytes than expected')
     },
@@ -107,16 +103,25 @@ export type Reader = {
   array(length?: number): number
   map(length: number): void
   tag(number: number): void
-  /** Reads an integer that must be this one. */
-  label(value: number): void
+  /** Reads integers that must be these. */
+  labels(...values: readonly number[]): void
   null(): void
   /** Whether null comes next. */
   isNull(): boolean
-  /** The next bytes as they are. */
-  raw(length: number): Uint8Array
   /** Refuses bytes left over. */
   end(): void
 }
+
+/** Major types by number, with what their argument counts. */
+const majors = [
+  'an unsigned integer',
+  'a negative integer',
+  'a byte string',
+  'a text string',
+  'an array',
+  'a map',
+  'a tag',
+]
 
 export class MalformedCborError extends BaseError {
   override readonly name = 'MalformedCborError'

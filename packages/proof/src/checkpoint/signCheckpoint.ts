@@ -3,12 +3,13 @@ import {
   concatBytes,
   equalBytes,
   formatAddress,
+  fromHex,
   normalizeSignature,
-  parseAddress,
   publicKeyToAddress,
   type Signer,
   verifySignature,
 } from '@machinefi/core'
+import { encodeSigStructure } from '@machinefi/telemetry'
 import { createReader, type Reader } from '../cbor/createReader.js'
 import { encodeBytes, encodeInt, encodeMap, encodeText } from '../cbor/encode.js'
 
@@ -148,11 +149,7 @@ export class MalformedCheckpointError extends BaseError {
 /** Tag 18 and an array of four. */
 export const cosePrefix: Uint8Array = /* @__PURE__ */ Uint8Array.of(0xd2, 0x84)
 const emptyMap = /* @__PURE__ */ Uint8Array.of(0xa0)
-const emptyBytes = /* @__PURE__ */ Uint8Array.of(0x40)
-/** array(4), text(10) "Signature1" */
-const signaturePrefix = /* @__PURE__ */ Uint8Array.of(
-  ...[0x84, 0x6a, 0x53, 0x69, 0x67, 0x6e, 0x61, 0x74, 0x75, 0x72, 0x65, 0x31],
-)
+const noBytes = /* @__PURE__ */ new Uint8Array(0)
 
 /** What is wrong with a checkpoint, its signature aside. */
 export function checkCheckpoint(
@@ -171,7 +168,7 @@ export function checkCheckpoint(
 
 /** The Sig_structure of RFC 9052 §4.4: what the log key signs. */
 export function checkpointMessage(header: Uint8Array, root: Uint8Array): Uint8Array {
-  return concatBytes(signaturePrefix, encodeBytes(header), emptyBytes, encodeBytes(root))
+  return encodeSigStructure({ protected: header, payload: root }, noBytes)
 }
 
 // Labels: RFC 9052 (1 alg, 4 kid), RFC 9942 (395 vds, 1 = RFC9162_SHA256),
@@ -206,23 +203,19 @@ export function decodeCheckpointHeader(
 ): Omit<DecodedCheckpoint, 'protected' | 'root' | 'signature'> {
   const reader = createReader(header)
   reader.map(7)
-  reader.label(1)
-  reader.label(algorithm)
-  reader.label(4)
+  reader.labels(1, algorithm, 4)
   const logKey = reader.bytes(20)
-  reader.label(395)
-  reader.label(treeAlgorithm)
-  reader.label(15)
+  reader.labels(395, treeAlgorithm, 15)
   reader.map(2)
-  reader.label(1)
+  reader.labels(1)
   const operator = readOperator(reader)
-  reader.label(6)
+  reader.labels(6)
   const time = reader.uint() * 1000
-  reader.label(-65537)
+  reader.labels(-65537)
   const network = reader.bytes(32)
-  reader.label(-65538)
+  reader.labels(-65538)
   const shard = reader.uint()
-  reader.label(-65539)
+  reader.labels(-65539)
   const size = reader.uint()
   reader.end()
   if (shard >= 2 ** 32) throw new InvalidCheckpointError('the shard is 2^32 or more')
@@ -232,9 +225,9 @@ export function decodeCheckpointHeader(
 
 function readOperator(reader: Reader): Uint8Array {
   const text = reader.text()
-  const operator = parseAddress(text)
+  const operator = fromHex(text)
   if (text !== formatAddress(operator))
-    throw new InvalidCheckpointError('the operator is not in lower case')
+    throw new InvalidCheckpointError('the operator is not 0x and lower case')
   return operator
 }
 

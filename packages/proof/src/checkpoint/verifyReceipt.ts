@@ -32,8 +32,7 @@ export async function verifyReceipt(
   }
   const reason = checkCheckpoint(receipt, options)
   if (reason !== null) return { ok: false, reason }
-  if (id.length !== 32) return { ok: false, reason: 'inclusion' }
-  const root = foldInclusionPath({ ...receipt, leafHash: hashLeaf(id) })
+  const root = foldReceipt(receipt, id)
   if (root === null) return { ok: false, reason: 'inclusion' }
   const message = checkpointMessage(receipt.protected, root)
   const verify = () =>
@@ -65,10 +64,14 @@ export declare namespace verifyReceipt {
  * where entry and path do not fit. The signature is not verified.
  */
 export function toCheckpoint(receipt: DecodedReceipt, id: Uint8Array): DecodedCheckpoint | null {
-  if (id.length !== 32) return null
-  const { index: _, proof, ...checkpoint } = receipt
-  const root = foldInclusionPath({ ...receipt, leafHash: hashLeaf(id), proof })
+  const { index: _, proof: __, ...checkpoint } = receipt
+  const root = foldReceipt(receipt, id)
   return root && { ...checkpoint, root }
+}
+
+/** The root that a receipt leads to from an entry, or `null` where they do not fit. */
+function foldReceipt(receipt: DecodedReceipt, id: Uint8Array): Uint8Array | null {
+  return id.length === 32 ? foldInclusionPath({ ...receipt, leafHash: hashLeaf(id) }) : null
 }
 
 /**

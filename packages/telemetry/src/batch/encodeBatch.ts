@@ -1,6 +1,12 @@
-import type { Algorithm } from '@machinefi/core'
+import { type Algorithm, concatBytes } from '@machinefi/core'
 import { type Reader, readArgument, readExactly, view } from '../cbor/reader.js'
-import { createWriter, writeBytes, writeHead, writtenBytes } from '../cbor/writer.js'
+import {
+  createWriter,
+  writeBytes,
+  writeBytesOrNull,
+  writeHead,
+  writtenBytes,
+} from '../cbor/writer.js'
 import { type Header, maxHeaderBytes, readHeader } from './encodeHeader.js'
 import {
   BatchTooLargeError,
@@ -51,8 +57,7 @@ export function encodeBatch(parts: encodeBatch.Options): Uint8Array {
   writeHead(writer, 5, 0)
   writeBytes(writer, payload)
   writeBytes(writer, signature)
-  if (records) writeBytes(writer, records)
-  else writer.bytes[writer.at++] = 0xf6
+  writeBytesOrNull(writer, records)
   return writtenBytes(writer)
 }
 
@@ -68,11 +73,7 @@ export declare namespace encodeBatch {
 /** Encodes the protected header of a batch: the algorithm and the device's address. */
 export function encodeProtected(algorithm: Algorithm, device: Uint8Array): Uint8Array {
   if (device.length !== 20) throw new InvalidBatchError('A device address has 20 bytes.')
-  const prefix = algorithm === 'ES256' ? es256Prefix : es256kPrefix
-  const bytes = new Uint8Array(prefix.length + 20)
-  bytes.set(prefix)
-  bytes.set(device, prefix.length)
-  return bytes
+  return concatBytes(algorithm === 'ES256' ? es256Prefix : es256kPrefix, device)
 }
 
 /**

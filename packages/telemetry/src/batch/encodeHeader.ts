@@ -1,7 +1,9 @@
 import { type Reader, readArgument, readExactly, readUint, view } from '../cbor/reader.js'
 import {
   createWriter,
+  isUint,
   writeBytes,
+  writeBytesOrNull,
   writeHead,
   writeIntOrNull,
   writtenBytes,
@@ -41,7 +43,7 @@ export const maxHeaderBytes = 115
 export function encodeHeader(header: Header): Uint8Array {
   const { schema, seq, start, span, count, recordsHash, commitment } = header
   for (const [name, value] of Object.entries({ schema, seq, start, span, count }))
-    if (!Number.isSafeInteger(value) || value < 0)
+    if (!isUint(value))
       throw new InvalidBatchError(`Header: ${name} ${value} is not an integer in 0 … 2^53 − 1.`)
   if (count === 0) throw new InvalidBatchError('Header: a batch has at least one row.')
   if (start + span > Number.MAX_SAFE_INTEGER)
@@ -50,15 +52,9 @@ export function encodeHeader(header: Header): Uint8Array {
     throw new InvalidBatchError('Header: recordsHash and commitment have 32 bytes.')
   const writer = createWriter(maxHeaderBytes)
   writeHead(writer, 4, 8)
-  writeIntOrNull(writer, 1)
-  writeIntOrNull(writer, schema)
-  writeIntOrNull(writer, seq)
-  writeIntOrNull(writer, start)
-  writeIntOrNull(writer, span)
-  writeIntOrNull(writer, count)
+  for (const value of [1, schema, seq, start, span, count]) writeIntOrNull(writer, value)
   writeBytes(writer, recordsHash)
-  if (commitment === null) writeIntOrNull(writer, null)
-  else writeBytes(writer, commitment)
+  writeBytesOrNull(writer, commitment)
   return writtenBytes(writer)
 }
 

@@ -1,6 +1,7 @@
 import { type Reader, readArrayHead, readIntOrNull, readUint } from '../cbor/reader.js'
 import {
   createWriter,
+  isUint,
   maxHeadBytes,
   writeHead,
   writeIntOrNull,
@@ -162,8 +163,4 @@ function failRow(reader: Reader, at: number, fields: number): never {
   reader.at = at
   const items = readArrayHead(reader)
   throw new MalformedRowsError(`${fields + 1} items in a row, not ${items},`, at, 'fields')
-}
-
-function isUint(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0
 }

@@ -10,18 +10,23 @@ import { InvalidBatchError } from './errors.js'
  */
 export function sigStructure(batch: sigStructure.Batch, network: Uint8Array): Uint8Array {
   if (network.length !== 32) throw new InvalidBatchError('A network id has 32 bytes.')
-  const writer = createWriter(
-    prefix.length + 3 * 9 + batch.protected.length + 32 + batch.payload.length,
-  )
-  writeRaw(writer, prefix)
-  writeBytes(writer, batch.protected)
-  writeBytes(writer, network)
-  writeBytes(writer, batch.payload)
-  return writtenBytes(writer)
+  return encodeSigStructure(batch, network)
 }
 
 export declare namespace sigStructure {
   type Batch = { readonly protected: Uint8Array; readonly payload: Uint8Array }
+}
+
+/** The Sig_structure of any COSE_Sign1: what is signed, and the external data that is not sent. */
+export function encodeSigStructure(signed: sigStructure.Batch, external: Uint8Array): Uint8Array {
+  const writer = createWriter(
+    prefix.length + 3 * 9 + signed.protected.length + external.length + signed.payload.length,
+  )
+  writeRaw(writer, prefix)
+  writeBytes(writer, signed.protected)
+  writeBytes(writer, external)
+  writeBytes(writer, signed.payload)
+  return writtenBytes(writer)
 }
 
 /** SHA-256 of the {@link sigStructure}: the batch's entry in the log. */

@@ -18,20 +18,19 @@ import { sigStructure } from './sigStructure.js'
 export async function signBatch(options: signBatch.Options): Promise<SignedBatch> {
   const { signer, network, schema, seq, rows, commitment = null } = options
   assertSchema(schema)
-  const first = rows[0]
-  const last = rows.at(-1)
-  if (!first || !last) throw new InvalidBatchError('A batch has at least one row.')
-  if (first.values.length !== schema.fields.length)
+  const { id, tickMs, fields } = schema
+  const start = rows[0]?.time ?? 0
+  const records = encodeRows(rows, { tickMs, start })
+  const { time, values } = rows.at(-1)!
+  if (values.length !== fields.length)
     throw new InvalidBatchError(
-      `Rows have ${first.values.length} values where schema ${schema.id} has ${schema.fields.length} fields.`,
+      `Rows have ${values.length} values where schema ${id} has ${fields.length} fields.`,
     )
-  const start = first.time
-  const records = encodeRows(rows, { tickMs: schema.tickMs, start })
   const header: Header = {
-    schema: schema.id,
+    schema: id,
     seq,
     start,
-    span: last.time - start,
+    span: time - start,
     count: rows.length,
     recordsHash: Uint8Array.from(sha256(records)),
     commitment,

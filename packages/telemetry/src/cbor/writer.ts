@@ -19,26 +19,26 @@ export function writtenBytes(writer: Writer): Uint8Array {
   return writer.bytes.slice(0, writer.at)
 }
 
+/** Whether a number can be the argument of a head: an integer in 0 … 2^53 − 1. */
+export function isUint(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
+}
+
 /** Writes a head (RFC 8949 §3) in its shortest form; `argument` is a safe unsigned integer. */
 export function writeHead(writer: Writer, major: number, argument: number): void {
   const { bytes } = writer
   const type = major << 5
-  if (argument < 24) bytes[writer.at++] = type | argument
-  else if (argument < 0x100) {
-    bytes[writer.at++] = type | 24
-    bytes[writer.at++] = argument
-  } else if (argument < 0x10000) {
-    bytes[writer.at++] = type | 25
-    bytes[writer.at++] = argument >> 8
-    bytes[writer.at++] = argument
-  } else if (argument < 0x100000000) {
-    bytes[writer.at++] = type | 26
-    writeUint32(writer, argument)
-  } else {
-    bytes[writer.at++] = type | 27
-    writeUint32(writer, Math.floor(argument / 0x100000000))
-    writeUint32(writer, argument % 0x100000000)
+  if (argument < 24) {
+    bytes[writer.at++] = type | argument
+    return
   }
+  const log = argument < 0x100 ? 0 : argument < 0x10000 ? 1 : argument < 0x100000000 ? 2 : 3
+  bytes[writer.at++] = type | (24 + log)
+  // From the last byte to the first, and by division: shifts would lose all above 32 bits.
+  const end = writer.at + (1 << log)
+  for (let at = end - 1, rest = argument; at >= writer.at; at--, rest = Math.floor(rest / 256))
+    bytes[at] = rest
+  writer.at = end
 }
 
 /** Writes an integer with |v| < 2^53, or null. */
@@ -53,6 +53,11 @@ export function writeBytes(writer: Writer, value: Uint8Array): void {
   writeRaw(writer, value)
 }
 
+export function writeBytesOrNull(writer: Writer, value: Uint8Array | null): void {
+  if (value === null) writeIntOrNull(writer, null)
+  else writeBytes(writer, value)
+}
+
 /** Writes text of ASCII characters. */
 export function writeText(writer: Writer, value: string): void {
   writeHead(writer, 3, value.length)
@@ -62,12 +67,4 @@ export function writeText(writer: Writer, value: string): void {
 export function writeRaw(writer: Writer, value: Uint8Array): void {
   writer.bytes.set(value, writer.at)
   writer.at += value.length
-}
-
-function writeUint32(writer: Writer, value: number): void {
-  const { bytes } = writer
-  bytes[writer.at++] = value >>> 24
-  bytes[writer.at++] = value >>> 16
-  bytes[writer.at++] = value >>> 8
-  bytes[writer.at++] = value
 }

@@ -1,4 +1,5 @@
 import { BaseError } from '@machinefi/core'
+import { isUint } from '../cbor/writer.js'
 import type { Schema } from '../schema/defineSchema.js'
 import { powersOfTen, toScaled } from './toScaled.js'
 
@@ -34,15 +35,12 @@ export function toRow<schema extends Schema>(
   record: Values<schema> & { readonly time?: number },
   time: number = record.time!,
 ): Row {
-  if (!Number.isSafeInteger(time) || time < 0) throw new InvalidTimeError(time)
+  if (!isUint(time)) throw new InvalidTimeError(time)
   const given = record as { readonly [name: string]: number | string | null | undefined }
   const { fields } = schema
-  let known = Object.hasOwn(given, 'time') ? 1 : 0
-  for (let i = 0; i < fields.length; i++) if (Object.hasOwn(given, fields[i]!.name)) known++
-  if (Object.keys(given).length > known)
-    for (const name of Object.keys(given))
-      if (name !== 'time' && !fields.some((field) => field.name === name))
-        throw new UnknownFieldError(name, schema)
+  for (const name of Object.keys(given))
+    if (name !== 'time' && !fields.some((field) => field.name === name))
+      throw new UnknownFieldError(name, schema)
   // Of this length at once: an array that grows takes room for 17.
   const values: (number | null)[] = new Array(fields.length)
   for (let i = 0; i < fields.length; i++) {

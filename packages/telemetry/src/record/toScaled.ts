@@ -15,21 +15,14 @@ import { BaseError } from '@machinefi/core'
  */
 export function toScaled(value: number | string, scale: number, field = 'value'): number {
   const power = powersOfTen[scale]
-  if (power === undefined) throw new InvalidValueError('cannot be scaled', field, value, scale)
-  if (typeof value === 'string') return fromText(value, value, scale, field)
-  if (typeof value !== 'number' || !Number.isFinite(value))
-    throw new InvalidValueError('is not a finite decimal', field, value, scale)
-  const product = value * power
-  if (Math.abs(product) > 2 ** 48) {
-    // Neighbours of 16 digits can share one double: it no longer tells which one was meant.
-    if (scale > 0 && Math.abs(product) >= 1e15 && Math.abs(product) < 2 ** 53)
-      throw new InvalidValueError('needs exact decimal text', field, value, scale)
-    return fromText(String(value), value, scale, field)
-  }
-  const scaled = Math.round(product)
-  if (Math.abs(product - scaled) > Math.abs(product) * (4 * Number.EPSILON))
-    throw new InvalidValueError(misfit, field, value, scale)
-  return scaled + 0
+  const scaled =
+    power === undefined
+      ? 'cannot be scaled'
+      : typeof value === 'string'
+        ? scaleText(value, scale)
+        : scaleNumber(value, scale, power)
+  if (typeof scaled === 'string') throw new InvalidValueError(scaled, field, value, scale)
+  return scaled
 }
 
 /**
@@ -66,23 +59,39 @@ export const powersOfTen: readonly number[] = [
   1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
 ]
 
+/** What is wrong with a value that has no scaled integer. */
+type Problem = string
+
+const notDecimal = 'is not a finite decimal'
 const misfit = 'has more decimals than fit'
 const decimalPattern = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/
 
-function fromText(text: string, value: number | string, scale: number, field: string): number {
+function scaleNumber(value: number, scale: number, power: number): number | Problem {
+  if (!Number.isFinite(value)) return notDecimal
+  const product = value * power
+  const size = Math.abs(product)
+  if (size > 2 ** 48) {
+    // Neighbours of 16 digits can share one double: it no longer tells which one was meant.
+    if (scale > 0 && size >= 1e15 && size < 2 ** 53) return 'needs exact decimal text'
+    return scaleText(String(value), scale)
+  }
+  const scaled = Math.round(product)
+  return Math.abs(product - scaled) > size * (4 * Number.EPSILON) ? misfit : scaled + 0
+}
+
+function scaleText(text: string, scale: number): number | Problem {
   const match = text.length <= 64 ? decimalPattern.exec(text) : null
-  if (!match) throw new InvalidValueError('is not a finite decimal', field, value, scale)
+  if (!match) return notDecimal
   const [, sign, whole, fraction = '', exponent = '0'] = match
   const digits = (whole + fraction).replace(/^0+/, '')
   if (digits === '') return 0
   const significant = digits.replace(/0+$/, '')
   // value × 10^scale = significant × 10^zeros
   const zeros = digits.length - significant.length - fraction.length + Number(exponent) + scale
-  if (zeros < 0) throw new InvalidValueError(misfit, field, value, scale)
+  if (zeros < 0) return misfit
   const scaled =
     significant.length + zeros > 16 ? Number.NaN : Number(significant + '0'.repeat(zeros))
-  if (!Number.isSafeInteger(scaled))
-    throw new InvalidValueError('is too large', field, value, scale)
+  if (!Number.isSafeInteger(scaled)) return 'is too large'
   return sign === '-' ? -scaled : scaled
 }
 

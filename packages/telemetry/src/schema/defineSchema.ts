@@ -60,9 +60,9 @@ export function assertSchema(value: unknown): asserts value is Schema {
   if (typeof schema !== 'object' || schema === null)
     throw new InvalidSchemaError('A schema is an object.')
   const { id, tickMs, fields } = schema
-  if (!isUint32(id))
+  if (!isIntegerIn(id, 0, maxUint32))
     throw new InvalidSchemaError(`Schema id ${id} is not an integer in 0 … 2^32 − 1.`)
-  if (!isUint32(tickMs) || tickMs === 0)
+  if (!isIntegerIn(tickMs, 1, maxUint32))
     throw new InvalidSchemaError(`Tick ${tickMs} ms is not an integer in 1 … 2^32 − 1.`)
   if (!Array.isArray(fields) || fields.length < 1 || fields.length > maxFields)
     throw new InvalidSchemaError(`A schema has 1 to ${maxFields} fields.`)
@@ -82,7 +82,7 @@ export function assertSchema(value: unknown): asserts value is Schema {
           'A unit is a SenML unit symbol: 1 to 32 printable ASCII characters without spaces, such as "count" or "%RH".',
         ],
       )
-    if (!Number.isInteger(scale) || scale! < 0 || scale! > 15)
+    if (!isIntegerIn(scale, 0, 15))
       throw new InvalidSchemaError(`Scale ${scale} of field "${name}" is not an integer in 0 … 15.`)
   }
 }
@@ -98,6 +98,8 @@ export class InvalidSchemaError extends BaseError {
 const namePattern = /^[A-Za-z][A-Za-z0-9\-:./_]{0,63}$/
 const unitPattern = /^[\x21-\x7e]{1,32}$/
 
-function isUint32(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff
+const maxUint32 = 0xffffffff
+
+function isIntegerIn(value: unknown, least: number, most: number): boolean {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most
 }
