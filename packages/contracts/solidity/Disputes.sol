@@ -333,8 +333,8 @@ contract Disputes is IDisputes {
         if (block.timestamp + responseTime > posted.challengeEndsAt) {
             uint64 until = extendableUntil[window][attempt];
             if (until == 0) {
-                // The nodes, the entry, the steps, an omission, and one for the blocks between them.
-                uint256 rounds = Math.ceilDiv(posted.depth, REVEALED_LEVELS) + 4;
+                // The nodes, entry, steps, an omission, a step again, and one for the blocks between.
+                uint256 rounds = Math.ceilDiv(posted.depth, REVEALED_LEVELS) + 5;
                 until = uint64(posted.challengeEndsAt + rounds * responseTime);
                 extendableUntil[window][attempt] = until;
             }

@@ -1746,7 +1746,7 @@ contract DisputesLogTest is DisputeScene {
         answerReveal(window, 6, 0, nodes, "");
     }
 
-    /// @dev Each answer leaves one more response time, up to six times in a ledger of depth 6.
+    /// @dev Each answer leaves one more response time, up to seven times in a ledger of depth 6.
     function test_reveal_extendsTheChallengeTime() public {
         uint64 endsAt = settlement.epoch(window).challengeEndsAt;
         openReveal(window, 6, 0);
@@ -1755,11 +1755,11 @@ contract DisputesLogTest is DisputeScene {
         assertEq(disputes.extendableUntil(window, 1), 0, "no bound yet");
         // An auditor that begins in the last second, and an operator that answers in the last second.
         vm.warp(endsAt - 1);
-        for (uint64 round = 1; round <= 5; round++) {
+        for (uint64 round = 1; round <= 6; round++) {
             openReveal(window, 3, uint32(round));
             vm.warp(block.timestamp + RESPONSE - 1);
             answerReveal(window, 3, uint32(round));
-            assertEq(disputes.extendableUntil(window, 1), endsAt + 6 * uint64(RESPONSE), "bound");
+            assertEq(disputes.extendableUntil(window, 1), endsAt + 7 * uint64(RESPONSE), "bound");
             assertEq(
                 settlement.epoch(window).challengeEndsAt,
                 block.timestamp + RESPONSE,
@@ -1773,7 +1773,7 @@ contract DisputesLogTest is DisputeScene {
         vm.warp(block.timestamp + RESPONSE - 1);
         answerReveal(window, 1, 0);
         assertEq(settlement.epoch(window).challengeEndsAt, before, "no more");
-        assertTrue(before <= endsAt + 6 * RESPONSE, "bound holds");
+        assertTrue(before <= endsAt + 7 * RESPONSE, "bound holds");
     }
 
     /// @dev An auditor that was refused everything and begins at the very end gets to the steps of an

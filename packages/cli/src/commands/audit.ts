@@ -409,7 +409,7 @@ function assertRight({ actions, verdicts }: Report, nameOf: (window: number) => 
 
 /** Whether SQLite refused something, in the middle of the work. */
 const isStoreError = (error: unknown) =>
-  `${(error as { code?: unknown } | null)?.code}`.startsWith('SQLITE_')
+  /^SQLITE_(CORRUPT|NOTADB)/.test(`${(error as { code?: unknown } | null)?.code}`)
 
 export class DamagedCopyError extends BaseError {
   override readonly name = 'DamagedCopyError'

@@ -387,7 +387,7 @@ interface IDisputes {
     ) external;
 
     /// @notice Answers a reveal. Leaves the challengers at least one more response time, as long as that is no more than
-    /// ⌈depth / 5⌉ + 4 response times after the first end of the challenge time. So do the answers that show an entry.
+    /// ⌈depth / 5⌉ + 5 response times after the first end of the challenge time. So do the answers that show an entry.
     /// @param nodes 48 bytes each (hash ‖ uint128 sum), from the left.
     /// @param siblings Of the challenged node, 48 bytes each, from its height up.
     function answerReveal(

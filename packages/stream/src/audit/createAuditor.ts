@@ -157,7 +157,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
 
   /** Gives nodes new time to answer what comes up while epochs are judged. */
   function refill(most = maxTurnMs) {
-    const budgetMs = turnMs(most)
+    const budgetMs = most > 0 ? turnMs(most) : 0
     bounded = new Map(nodes.map((node) => [node, boundReader(node.reader, budgetMs)]))
   }
 
@@ -296,6 +296,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     // What is final is as good as right: nobody can do anything about it.
     const shown = epoch.status === 'final' ? await showLedger(epoch) : undefined
     if (shown) return shown
+    if (epoch.status === 'final' && !isCovered(epoch)) return undefined
     await checkEpoch(epoch)
     const computed = store.ledger(epoch.window, epoch.epochHash)?.entries
     return computed ? decodeEntries(computed) : showLedger(epoch)

@@ -51,9 +51,17 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     await readNew()
     await settle(note)
     const slashed = new Set<Hex>()
-    for (const { epoch, verdict } of await judge()) {
+    const judged = await judge()
+    // What needs no answer comes first: the reward is then this account's, whatever others have left.
+    for (const { epoch, verdict } of judged) {
       if (verdict.ok || slashed.has(epoch.operator)) continue
-      if (await pursue(epoch, verdict, note)) slashed.add(epoch.operator)
+      if (await convict(epoch, verdict, note)) slashed.add(epoch.operator)
+    }
+    await settleOthers(note)
+    for (const { epoch, verdict } of judged) {
+      if (verdict.ok || slashed.has(epoch.operator)) continue
+      // What fell by now needs nothing more.
+      if (chain.epoch(epoch.epochHash)?.status !== 'void') await pursue(epoch, verdict, note)
     }
     if (slashed.size > 0) await settle(note)
     await collect(note)
@@ -127,6 +135,10 @@ export function createChallenger(options: createChallenger.Options): Challenger 
       })
       if (challenge.status !== 'open') store.dropChallenge(id)
     }
+  }
+
+  /** Upholds what others have challenged and left. */
+  async function settleOthers(note: Note) {
     for (const challenge of others.values()) {
       const { attempt, id, window } = challenge
       if (!isOverdue(challenge)) continue
@@ -192,35 +204,34 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     await chain.refresh()
   }
 
-  /** Acts on what is wrong with one epoch. @returns whether its operator was slashed. */
+  /** Proves what needs no answer. @returns whether the operator was slashed. */
+  async function convict(epoch: AuditedEpoch, verdict: Verdict, note: Note): Promise<boolean> {
+    const proofs = verdict.findings.filter(
+      ({ certain, remedy }) => certain && remedy && isProof(remedy),
+    )
+    if (proofs.length === 0 || (await hasNothing(epoch))) return false
+    for (const { remedy, text } of proofs)
+      if (await prove(epoch, remedy as Proof, text, note)) return true
+    return false
+  }
+
+  /** Challenges what is wrong with one epoch. */
   async function pursue(
     epoch: AuditedEpoch,
     { complete, findings }: Verdict,
     note: Note,
-  ): Promise<boolean> {
+  ): Promise<void> {
     const { attempt, window } = epoch
     const usable = findings.filter((finding) => finding.remedy !== null)
-    if (usable.length === 0) return false
+    if (usable.length === 0) return
     const about = { window, attempt }
-    const { bond, leaving } = await readOperator(client, {
-      fromBlock,
-      network,
-      operator: epoch.operator,
-    })
-    if (bond + leaving === 0n) {
-      note({
+    if (await hasNothing(epoch))
+      return note({
         kind: 'left',
         text: `The operator of window ${window} has nothing left to lose.`,
         sent: false,
         ...about,
       })
-      return false
-    }
-    const certain = usable.filter((finding) => finding.certain)
-    for (const { remedy, text } of certain) {
-      if (!isProof(remedy!)) continue
-      if (await prove(epoch, remedy, text, note)) return true
-    }
     if (epoch.status !== 'pending' || epoch.challengeEndsAt <= chain.time) {
       note({
         kind: 'late',
@@ -228,30 +239,34 @@ export function createChallenger(options: createChallenger.Options): Challenger 
         sent: false,
         ...about,
       })
-      return false
+      return
     }
     const open = [...mine.values()].filter(
       (each) => each.status === 'open' && each.window === window && each.attempt === attempt,
     )
 
     // One that nobody can answer is enough, whosever it is.
-    const challenges = certain.filter((finding) => !isProof(finding.remedy!))
+    const challenges = usable.filter(({ certain, remedy }) => certain && !isProof(remedy!))
     const points = challenges.map((finding) => toId(epoch, finding.remedy as Challenge))
     for (const [i, id] of points.entries()) {
       const { challenger, deadline, status } = await readChallenge(client, { id, network })
       if (status !== 'open') continue
       if (challenger !== own) leave(challenges[i]!, epoch, id, deadline, note)
-      return false
+      return
     }
+    let failed = false
     for (const finding of challenges) {
       const outcome = await challenge(epoch, finding, note)
-      if (outcome === 'answered' || outcome === 'refused') continue
-      return false
+      failed ||= outcome === 'failed'
+      if (outcome === 'answered' || outcome === 'refused' || outcome === 'failed') continue
+      return
     }
+    // It may well be taken the next time: until then nothing is staked on what is less certain.
+    if (failed) return
 
     // What may be answered is asked for one after the other, as each answer shows where to go on.
     const guesses = usable.filter((finding) => !finding.certain)
-    if (guesses.length === 0 || open.length > 0) return false
+    if (guesses.length === 0 || open.length > 0) return
     if (!complete && (await isPatient(epoch, guesses))) {
       note({
         kind: 'waiting',
@@ -259,7 +274,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
         sent: false,
         ...about,
       })
-      return false
+      return
     }
     const most = await countAtOnce(epoch, guesses)
     let asked = 0
@@ -269,7 +284,12 @@ export function createChallenger(options: createChallenger.Options): Challenger 
       if (outcome === 'opened' || outcome === 'left') asked++
       if (outcome === 'short') break
     }
-    return false
+  }
+
+  /** Whether an operator has no bond to lose. */
+  async function hasNothing({ operator }: AuditedEpoch): Promise<boolean> {
+    const { bond, leaving } = await readOperator(client, { fromBlock, network, operator })
+    return bond + leaving === 0n
   }
 
   /** How many guesses are made at once: as many as it takes to come to an end in time. */
@@ -345,7 +365,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
     epoch: AuditedEpoch,
     finding: Finding,
     note: Note,
-  ): Promise<'answered' | 'left' | 'opened' | 'refused' | 'short'> {
+  ): Promise<'answered' | 'failed' | 'left' | 'opened' | 'refused' | 'short'> {
     const { attempt, window } = epoch
     const { text, why } = finding
     const remedy = finding.remedy as Challenge
@@ -392,7 +412,7 @@ export function createChallenger(options: createChallenger.Options): Challenger 
         return 'left'
       }
       note({ kind: 'refused', text: `${text} ${error.shortMessage}`, sent: false, ...about })
-      return 'refused'
+      return error.revert ? 'refused' : 'failed'
     }
   }
 

@@ -33,6 +33,8 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
     ...{ batches: 0, contradiction: false, foreign: false, problems: [], size: copy.size },
   }
   let bulk = true
+  /** Batches that were refused for now. */
+  let delayed = 0
   const about = { network, operator: copy.operator, publicKey: logKey }
 
   const stop = new AbortController()
@@ -63,7 +65,7 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
           ? 'The node has not given all of its log yet: the next round goes on from here.'
           : error.shortMessage,
       )
-      away = error.status === undefined || error.status >= 500
+      away = isForNow(error)
     }
   }
 
@@ -242,8 +244,8 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
         return whole ? batches : [...batches, await readSingle(from + batches.length)]
       } catch (error) {
         const { status } = error as NodeRefusedError
-        if (status === undefined || status >= 500) throw error
         // A node that has no such path gives them one by one.
+        if (status !== 404 && status !== 405) throw error
         bulk = false
       }
     const count = Math.min(singles, copy.size - from)
@@ -257,8 +259,11 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
       )
     } catch (error) {
       if (stop.signal.aborted) throw error
-      if (error instanceof NodeRefusedError || error instanceof BatchError) return undefined
-      throw error
+      if (error instanceof BatchError) return undefined
+      // A node that is overloaded, or starting, is not one that keeps batches back.
+      if (!(error instanceof NodeRefusedError) || (isForNow(error) && ++delayed > maxDelayed))
+        throw error
+      return undefined
     }
   }
 
@@ -278,6 +283,11 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
       } else if (++refused === maxRefused) return
     }
   }
+}
+
+/** Whether a node may well give later what it does not give now. */
+function isForNow({ status }: NodeRefusedError): boolean {
+  return status === undefined || status === 408 || status === 429 || status >= 500
 }
 
 /** Reads the entries [from, to) of a log, as far as the node gives them. @throws {NodeRefusedError} */
@@ -413,6 +423,7 @@ function splitCheckpoints(page: Uint8Array): Uint8Array[] {
 /** Signatures that are checked in one go. */
 const slice = 64
 /** Of what was missing already, until a node is left alone for now. */
+const maxDelayed = 16
 const maxRefused = 16
 /** Asked for at once, of a node that gives them one by one. */
 const singles = 16

@@ -17,7 +17,7 @@ export type Chain = {
   members(from: number, to: number): Promise<ChainMember[]>
   /** What the membership says of a device now; undefined if it is no member. */
   member(device: Uint8Array): Promise<MemberWord | undefined>
-  /** How many members there are, now or at the end of a block. */
+  /** How many members there are now; at the end of a block, where the endpoint knows that. */
   memberCount(block?: number): Promise<number>
   /** The rules of a window. */
   config(window: number): Promise<ChainConfig>

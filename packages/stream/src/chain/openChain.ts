@@ -222,16 +222,22 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
       )
       return joinedAt === 0 ? undefined : { assurance, joinedAt, slot, suspendedAt }
     },
-    memberCount: (block) =>
-      ask(
-        'memberCount',
+    async memberCount(block) {
+      const count = (blockNumber?: bigint) =>
         readContract(client, {
           abi: iMembershipAbi,
           address: network.membership,
           functionName: 'memberCount',
-          ...(block === undefined ? {} : { blockNumber: BigInt(block) }),
-        }),
-      ),
+          ...(blockNumber !== undefined && { blockNumber }),
+        })
+      if (block !== undefined)
+        try {
+          return await count(BigInt(block))
+        } catch {
+          // Not every endpoint keeps what was; some have no state by number at all.
+        }
+      return ask('memberCount', count())
+    },
     async config(window) {
       const { configHash } = await read('versionAt', [window])
       let config = configs.get(configHash)

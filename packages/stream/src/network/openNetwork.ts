@@ -146,15 +146,14 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
    * may have left out events, and a slot that is posted empty though it has a member costs the bond.
    */
   async function knowsEveryMember(): Promise<boolean> {
-    const isComplete = async () => {
+    for (let round = 0; round < 4; round++) {
       const { block } = status
       const count = await chain.memberCount(block)
-      return block !== status.block || hasEverySlot(members, count)
+      if (block === status.block && hasEverySlot(members, count)) return true
+      if (round === 0) await refresh()
+      else await readMembers({ doubtful: [...members], from: 0, to: status.block })
     }
-    if (await isComplete()) return true
-    await refreshing
-    await readMembers({ doubtful: [...members], from: 0, to: status.block })
-    return isComplete()
+    return false
   }
 
   function refresh(): Promise<void> {

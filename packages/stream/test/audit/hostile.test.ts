@@ -401,6 +401,26 @@ const hide =
     return body.subarray(0, end)
   }
 
+test.each([429, 503])(
+  'behavior: a node that answers %i for a while is not one that keeps batches back',
+  async (status) => {
+    const scene = await open({ batches: 80 })
+    let busy = true
+    const asked: string[] = []
+    scene.tamper((path, body, response) => {
+      if (!path.startsWith('/log/batches')) return body
+      asked.push(path)
+      if (!busy) return body
+      response.writeHead(status)
+      return Buffer.alloc(0)
+    })
+    expect(await scene.sync()).toMatchObject({ batches: 0, size: 80 })
+    busy = false
+    expect(await scene.sync()).toMatchObject({ batches: 80, problems: [] })
+    expect(asked.filter((path) => !path.includes('?'))).toEqual([])
+  },
+)
+
 test('behavior: what is behind many batches that are kept back is copied', async () => {
   const scene = await open({ batches: 120 })
   scene.tamper(hide((index) => index >= 10 && index < 100))

@@ -1,5 +1,6 @@
 import { registerDevices, signRegistration, suspendDevices } from '@machinefi/contracts'
 import { publicKeyToAddress, toHex } from '@machinefi/core'
+import { createClient, custom } from 'viem'
 import { expect, test } from 'vitest'
 import { createSigner } from '../createFakeChain.js'
 import { openScene } from './openScene.js'
@@ -64,4 +65,25 @@ test('behavior: members in blocks that others took the place of', { timeout }, a
     await judge.sync()
     expect(await judge.check(t.windowOf(0))).toMatchObject({ findings: [], ok: true })
   }
+})
+
+test('behavior: an endpoint that has no state by number', { timeout }, async () => {
+  await using t = await openScene()
+  const { account, chain, request } = t.connect(4)
+  const client = createClient({
+    account,
+    chain,
+    transport: custom({
+      async request({ method, params }: { method: string; params: unknown[] }) {
+        if (method === 'eth_call' && /^0x/.test(`${params[1]}`)) throw new Error('no archive')
+        return request({ method, params } as never)
+      },
+    }),
+  })
+  await t.playDay(0)
+  await t.endDay(0)
+  await t.node.settle()
+  const auditor = await t.audit({ client })
+  await auditor.sync()
+  expect(await auditor.check(t.windowOf(0))).toMatchObject({ claims: 4, ok: true })
 })
