@@ -23,7 +23,10 @@ export async function startBench(options: startBench.Options) {
   const { open, signs = false, timeMs } = options
   const test = await createTestNode({ devices: 1 })
   const signer = options.signer ?? test.signers[0]!
-  if (options.signer !== undefined) test.chain.join(signer)
+  if (options.signer !== undefined) {
+    test.chain.join(signer)
+    await test.node.refresh()
+  }
   const began = test.now
   const clock = () => began + timeMs()
   Object.defineProperty(test, 'now', { get: clock })
