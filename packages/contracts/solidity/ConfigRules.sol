@@ -5,8 +5,9 @@ import {IMetric} from "./interfaces/IMetric.sol";
 import {IRewardPolicy} from "./interfaces/IRewardPolicy.sol";
 import {ISettlement} from "./interfaces/ISettlement.sol";
 import {Rows} from "./metrics/Rows.sol";
+import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
 
-/// @title What every configuration of a network has to keep to
+/// @title What every configuration and log key of a network has to keep to
 /// @notice Holds the code of these checks, so that the settlement stays under 24 KB.
 contract ConfigRules {
     /// @notice Largest records of a batch a network may allow: an answer with the dearest 16 KB there are
@@ -51,6 +52,12 @@ contract ConfigRules {
         if (config.policy.code.length == 0) revert ISettlement.NotAContract(config.policy);
         IMetric(config.metric).checkParams(config.metricParams, config.fields);
         IRewardPolicy(config.policy).checkParams(config.policyParams);
+    }
+
+    /// @notice Reverts unless X‖Y is a P-256 key; else returns its address.
+    function checkLogKey(bytes32 x, bytes32 y) external pure returns (address logKey) {
+        if (!P256.isValidPublicKey(x, y)) revert ISettlement.InvalidLogKey(x, y);
+        return address(uint160(uint256(keccak256(abi.encodePacked(x, y)))));
     }
 
     function _checkTime(string memory name, uint32 time, uint32 least, uint32 most) private pure {

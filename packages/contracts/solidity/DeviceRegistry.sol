@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ModelRegistry} from "./ModelRegistry.sol";
 import {P256Verifier} from "./crypto/P256Verifier.sol";
 import {IDeviceRegistry} from "./interfaces/IDeviceRegistry.sol";
 import {IMembership} from "./interfaces/IMembership.sol";
+import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
 import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
@@ -14,12 +16,18 @@ contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
         "Registration(bytes32 x,bytes32 y,uint8 algorithm,address owner,bytes32 model,address membership,uint64 deadline)"
     );
 
+    /// @inheritdoc IDeviceRegistry
+    IModelRegistry public immutable models = new ModelRegistry();
+    /// @inheritdoc IDeviceRegistry
+    mapping(address device => uint64) public ownedSince;
+
     constructor() ERC721("MachineFi Device", "DEVICE") EIP712("MachineFi DeviceRegistry", "1") {}
 
     /// @inheritdoc IDeviceRegistry
-    function register(Registration[] calldata registrations) external {
+    function register(Registration[] calldata registrations) external payable {
         uint256 count = registrations.length;
         if (count == 0) revert NothingToRegister();
+        uint256 left = msg.value;
         uint256 from = 0;
         while (from < count) {
             // One call for all neighbours that join the same network.
@@ -30,9 +38,40 @@ contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
             for (uint256 i = from; i < to; i++) {
                 devices[i - from] = _register(registrations[i]);
             }
-            if (membership != address(0)) IMembership(membership).joinRegistered(devices);
+            if (membership != address(0)) {
+                // Not asked where nothing was sent: the membership refuses that itself, if it has a fee.
+                uint256 due =
+                    left == 0 ? 0 : IMembership(membership).requirements().joinFee * (to - from);
+                if (due > left) revert WrongFee(msg.value, msg.value - left + due);
+                left -= due;
+                IMembership(membership).joinRegistered{value: due}(devices);
+            }
             from = to;
         }
+        if (left != 0) revert WrongFee(msg.value, msg.value - left);
+    }
+
+    /// @inheritdoc IDeviceRegistry
+    function registerEndorsed(
+        Registration[] calldata registrations,
+        IModelRegistry.Endorsement calldata endorsement
+    ) external payable {
+        uint256 count = registrations.length;
+        if (count == 0) revert NothingToRegister();
+        address membership = registrations[0].membership;
+        address[] memory devices = new address[](count);
+        for (uint256 i = 0; i < count; i++) {
+            Registration calldata registration = registrations[i];
+            address device = _register(registration);
+            if (registration.model != endorsement.model) {
+                revert WrongModel(device, registration.model);
+            }
+            if (registration.membership != membership || membership == address(0)) {
+                revert WrongMembership(device, registration.membership);
+            }
+            devices[i] = device;
+        }
+        IMembership(membership).joinRegisteredEndorsed{value: msg.value}(devices, endorsement);
     }
 
     /// @inheritdoc IDeviceRegistry
@@ -72,13 +111,24 @@ contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
             revert RegistrationExpired(device, registration.deadline);
         }
         if (!_isSigned(registration, device)) revert InvalidSignature(device);
-        // Models a maker has endorsed will be looked up here; so far a model is what the device says.
         // A second registration, and a zero owner, are refused by ERC721. No callback: a fleet cannot
         // be held up by one receiver.
         _mint(registration.owner, uint160(device));
         emit Registered(
             device, registration.model, registration.algorithm, registration.x, registration.y
         );
+    }
+
+    function _update(address to, uint256 tokenId, address auth)
+        internal
+        override
+        returns (address from)
+    {
+        from = super._update(to, tokenId, auth);
+        // What was recorded before is the former owner's.
+        if (from != address(0) && from != to) {
+            ownedSince[address(uint160(tokenId))] = uint64(block.timestamp);
+        }
     }
 
     function _isSigned(Registration calldata registration, address device)

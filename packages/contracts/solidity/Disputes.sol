@@ -56,13 +56,15 @@ contract Disputes is IDisputes {
     // Challenges
 
     /// @inheritdoc IDisputes
-    function challengeStep(uint32 window, uint32 attempt, uint32 slot, uint32 step)
+    function challengeStep(uint32 window, uint32 attempt, uint32 slot, uint32 step, address device)
         external
         payable
         returns (bytes32)
     {
         Network memory network = _network();
         _checkSlot(network, window, attempt, slot);
+        if (device != address(0)) _checkMember(network, slot, device);
+        _checkReader(network, window, device);
         return _open(network, Kind.Step, window, attempt, abi.encode(slot, step));
     }
 
@@ -77,8 +79,7 @@ contract Disputes is IDisputes {
         if (device == address(0)) {
             if (slot < network.membership.memberCount()) revert NotMemberOfSlot(slot, device);
         } else {
-            IMembership.Member memory member = network.membership.member(device);
-            if (member.joinedAt == 0 || member.slot != slot) revert NotMemberOfSlot(slot, device);
+            _checkMember(network, slot, device);
         }
         return _open(network, Kind.Carry, window, attempt, abi.encode(slot, device));
     }
@@ -101,6 +102,7 @@ contract Disputes is IDisputes {
         point.shard = inclusion.shard;
         point.index = inclusion.index;
         if (!_isPaid(network, window, point.device)) revert NotPaid(point.device, window);
+        _checkReader(network, window, point.device);
         return _open(network, Kind.Omission, window, attempt, abi.encode(point));
     }
 
@@ -160,6 +162,19 @@ contract Disputes is IDisputes {
     {
         uint8 depth = _target(network, window, attempt).posted.depth;
         if (uint256(slot) >> depth != 0) revert SlotOutOfBounds(slot, depth);
+    }
+
+    function _checkMember(Network memory network, uint32 slot, address device) private view {
+        IMembership.Member memory member = network.membership.member(device);
+        if (member.joinedAt == 0 || member.slot != slot) revert NotMemberOfSlot(slot, device);
+    }
+
+    /// @dev Nobody, whom only auditors of a private network name, is no member that others may read.
+    function _checkReader(Network memory network, uint32 window, address device) private view {
+        uint64 start = uint64(window) * network.windowSeconds;
+        if (!network.membership.mayRead(msg.sender, device, start)) {
+            revert MayNotRead(msg.sender, device, start);
+        }
     }
 
     function _open(
@@ -272,13 +287,7 @@ contract Disputes is IDisputes {
         _verifier.checkTraced(target, slot, point, epoch, entry, evidence);
         _showEntry(window, attempt, slot, entry);
         _showLeaf(
-            window,
-            attempt,
-            slot,
-            evidence.step,
-            point.seq,
-            evidence.batchId,
-            evidence.stateHash
+            window, attempt, slot, evidence.step, point.seq, evidence.batchId, evidence.stateHash
         );
         _answerShown(network, id, window, attempt, target.posted);
     }
@@ -502,9 +511,7 @@ contract Disputes is IDisputes {
         private
         view
     {
-        _verifier.checkCheckpoint(
-            network.networkId, checkpoint, network.settlement.operator(checkpoint.operator).logKey
-        );
+        _verifier.checkCheckpoint(network.networkId, network.settlement, checkpoint);
     }
 
     // Views

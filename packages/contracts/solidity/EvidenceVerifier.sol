@@ -218,13 +218,17 @@ contract EvidenceVerifier {
         }
     }
 
-    /// @notice Checks the signature of a checkpoint by the log key.
+    /// @notice Checks the signature of a checkpoint by a log key that its operator answers for.
     function checkCheckpoint(
         bytes32 networkId,
-        IDisputes.CheckpointEvidence calldata checkpoint,
-        address logKey
+        ISettlement settlement,
+        IDisputes.CheckpointEvidence calldata checkpoint
     ) external view {
-        if (!CheckpointProof.isSigned(checkpoint, logKey, networkId, _p256Verifier)) {
+        address logKey = CheckpointProof.keyAddress(checkpoint);
+        if (
+            !settlement.isLogKey(checkpoint.operator, logKey, checkpoint.time)
+                || !CheckpointProof.isSigned(checkpoint, logKey, networkId, _p256Verifier)
+        ) {
             revert IDisputes.InvalidCheckpointSignature(checkpoint.operator);
         }
     }

@@ -32,8 +32,7 @@ contract NetworkFactory is INetworkFactory {
     {
         serial = ++networkCount;
         bytes32 id = networkId(serial);
-        ISettlement settlement =
-            _settlementDeployer.deploy(id, registry, _partsDeployer, _configRules, params);
+        ISettlement settlement = _settlementDeployer.deploy(_settlementArgs(id, params));
         settlement.setConfig(params.config);
         created = Network(
             address(settlement), settlement.membership(), settlement.token(), settlement.disputes()
@@ -62,5 +61,25 @@ contract NetworkFactory is INetworkFactory {
     /// @inheritdoc INetworkFactory
     function networkId(uint256 serial) public view returns (bytes32) {
         return keccak256(abi.encode(block.chainid, address(this), serial));
+    }
+
+    /// @dev As the constructor of {Settlement} takes them.
+    function _settlementArgs(bytes32 id, NetworkParams calldata params)
+        private
+        view
+        returns (bytes memory)
+    {
+        return abi.encode(
+            id,
+            registry,
+            params.owner,
+            params.disputes,
+            params.isPrivate,
+            params.windowSeconds,
+            _partsDeployer,
+            _configRules,
+            params.name,
+            params.symbol
+        );
     }
 }

@@ -18,12 +18,13 @@ contract PartsDeployer {
         string calldata name,
         string calldata symbol,
         address registry,
+        bool isPrivate,
         bytes32 networkId,
         uint32 windowSeconds,
         address disputesImplementation
     ) external returns (address token, address membership, address disputes) {
         token = address(new NetworkToken(name, symbol, msg.sender));
-        membership = address(new Membership(registry, msg.sender));
+        membership = address(new Membership(registry, msg.sender, isPrivate));
         if (disputesImplementation == address(0)) return (token, membership, address(0));
         if (disputesImplementation.code.length == 0) {
             revert ISettlement.NotAContract(disputesImplementation);

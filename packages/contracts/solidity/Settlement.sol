@@ -12,7 +12,6 @@ import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {IERC6372} from "@openzeppelin/contracts/interfaces/IERC6372.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {Address} from "@openzeppelin/contracts/utils/Address.sol";
-import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
@@ -71,6 +70,8 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     mapping(uint32 window => Epoch) private _epochs;
     mapping(address account => Operator) private _operators;
     address[] private _operatorAt;
+    /// @dev When an operator changed a key for another, in Unix seconds.
+    mapping(address account => mapping(address logKey => uint256)) private _retiredAt;
     mapping(uint256 fromWindow => Version) private _versions;
     /// @dev The first windows of all versions, each as key and value.
     Checkpoints.Trace224 private _versionFroms;
@@ -85,6 +86,7 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         address registry_,
         address owner_,
         address disputes_,
+        bool isPrivate,
         uint32 windowSeconds_,
         PartsDeployer partsDeployer,
         ConfigRules configRules,
@@ -97,8 +99,9 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
         windowSeconds = windowSeconds_;
         _configRules = configRules;
         firstWindow = (block.timestamp / windowSeconds_ + 1).toUint32();
-        (token, membership, disputes) =
-            partsDeployer.deploy(name, symbol, registry_, networkId_, windowSeconds_, disputes_);
+        (token, membership, disputes) = partsDeployer.deploy(
+            name, symbol, registry_, isPrivate, networkId_, windowSeconds_, disputes_
+        );
         _state.nextWindow = firstWindow;
         _state.nextFinal = firstWindow;
     }
@@ -158,12 +161,20 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     function bond(bytes32 x, bytes32 y) external payable {
         Operator storage stored = _operators[msg.sender];
         if (stored.id == 0) revert NotListed(msg.sender);
-        if (!P256.isValidPublicKey(x, y)) revert InvalidLogKey(x, y);
-        address logKey = address(uint160(uint256(keccak256(abi.encodePacked(x, y)))));
+        address logKey = _configRules.checkLogKey(x, y);
         if (stored.logKey == address(0)) stored.logKey = logKey;
-        else if (stored.logKey != logKey) revert LogKeyFixed(stored.logKey);
+        else if (stored.logKey != logKey) revert NotLogKey(logKey, stored.logKey);
         stored.bond += msg.value.toUint128();
         emit Bonded(msg.sender, stored.id, uint128(msg.value), x, y);
+    }
+
+    /// @inheritdoc ISettlement
+    function rotateLogKey(bytes32 x, bytes32 y) external {
+        address logKey = _configRules.checkLogKey(x, y);
+        address before = _operators[msg.sender].logKey;
+        _operators[msg.sender].logKey = logKey;
+        _retiredAt[msg.sender][before] = block.timestamp;
+        emit LogKeyRotated(msg.sender, before, x, y);
     }
 
     /// @inheritdoc ISettlement
@@ -563,6 +574,13 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     /// @inheritdoc ISettlement
     function operator(address account) external view returns (Operator memory) {
         return _operators[account];
+    }
+
+    /// @inheritdoc ISettlement
+    function isLogKey(address account, address logKey, uint64 time) external view returns (bool) {
+        if (logKey == _operators[account].logKey) return true;
+        uint256 retiredAt = _retiredAt[account][logKey];
+        return time <= retiredAt && block.timestamp <= retiredAt + _state.withdrawalDelay;
     }
 
     /// @inheritdoc ISettlement

@@ -14,6 +14,8 @@ export type Network = {
   membership: Address
   /** The network's own disputes; zero in an attested network, where nobody can challenge. */
   disputes: Address
+  /** Whether records are for owners, grantees and auditors only; never changes. */
+  isPrivate: boolean
   /** ERC-20 of the rewards. */
   token: Address
   /** Length of a window; never changes. Window n is [n × windowSeconds, (n + 1) × windowSeconds). */

@@ -31,7 +31,7 @@ contract Refuser {
     }
 
     function open(uint32 window, uint32 slot) external returns (bytes32) {
-        return _disputes.challengeStep{value: 0.1 ether}(window, 1, slot, 0);
+        return _disputes.challengeStep{value: 0.1 ether}(window, 1, slot, 0, address(0));
     }
 
     function withdraw() external {
@@ -96,7 +96,7 @@ contract DisputesMoneyTest is DisputeScene {
         vm.expectEmit(address(settlement));
         emit ISettlement.ChallengeOpened(window, 1, 1);
         vm.prank(challenger);
-        assertEq(disputes.challengeStep{value: 3 ether}(window, 1, 2, 7), id, "id");
+        assertEq(disputes.challengeStep{value: 3 ether}(window, 1, 2, 7, address(0)), id, "id");
         IDisputes.Challenge memory stored = disputes.challenge(id);
         assertEq(stored.challenger, challenger, "challenger");
         assertEq(stored.bond, 3 ether, "bond");
@@ -116,7 +116,7 @@ contract DisputesMoneyTest is DisputeScene {
             )
         );
         vm.prank(challenger);
-        disputes.challengeStep{value: CHALLENGE_BOND - 1}(window, 1, 0, 0);
+        disputes.challengeStep{value: CHALLENGE_BOND - 1}(window, 1, 0, 0, address(0));
     }
 
     /// @dev The bond covers the dearest answer at the base fee of now several times.
@@ -141,7 +141,7 @@ contract DisputesMoneyTest is DisputeScene {
             abi.encodeWithSelector(SafeCast.SafeCastOverflowedUintDowncast.selector, 96, bond)
         );
         vm.prank(challenger);
-        disputes.challengeStep{value: bond}(window, 1, 0, 0);
+        disputes.challengeStep{value: bond}(window, 1, 0, 0, address(0));
     }
 
     function test_error_AlreadyChallenged() public {
@@ -163,7 +163,7 @@ contract DisputesMoneyTest is DisputeScene {
         vm.warp(block.timestamp + CHALLENGE);
         settlement.finalize(1);
         vm.expectRevert(abi.encodeWithSelector(ISettlement.NotPending.selector, firstWindow, 1));
-        disputes.challengeStep{value: 1 ether}(firstWindow, 1, 0, 0);
+        disputes.challengeStep{value: 1 ether}(firstWindow, 1, 0, 0, address(0));
     }
 
     function test_challenge_untilTheChallengeTimeIsOver() public {
@@ -172,12 +172,12 @@ contract DisputesMoneyTest is DisputeScene {
         openStep(window, 2, 0);
         vm.warp(endsAt);
         vm.expectRevert(abi.encodeWithSelector(ISettlement.ChallengeTimeOver.selector, endsAt));
-        disputes.challengeStep{value: 1 ether}(window, 1, 2, 1);
+        disputes.challengeStep{value: 1 ether}(window, 1, 2, 1, address(0));
     }
 
     function test_error_SlotOutOfBounds() public {
         vm.expectRevert(abi.encodeWithSelector(IDisputes.SlotOutOfBounds.selector, 4, 2));
-        disputes.challengeStep{value: 1 ether}(window, 1, 4, 0);
+        disputes.challengeStep{value: 1 ether}(window, 1, 4, 0, address(0));
         vm.expectRevert(
             abi.encodeWithSelector(IDisputes.SlotOutOfBounds.selector, type(uint32).max, 2)
         );
@@ -189,7 +189,7 @@ contract DisputesMoneyTest is DisputeScene {
 
     function test_answer_money() public {
         vm.prank(challenger);
-        bytes32 id = disputes.challengeStep{value: 1 ether + 1}(window, 1, 2, NO_STEP);
+        bytes32 id = disputes.challengeStep{value: 1 ether + 1}(window, 1, 2, NO_STEP, address(0));
         uint256 burned = address(0).balance;
         vm.expectEmit(address(disputes));
         emit IDisputes.Answered(id, window, 1, helper, 0.5 ether + 1, 0.5 ether);
@@ -214,7 +214,7 @@ contract DisputesMoneyTest is DisputeScene {
     function test_answer_selfChallengeCosts() public {
         vm.deal(operator, 1 ether);
         vm.startPrank(operator);
-        disputes.challengeStep{value: 1 ether}(window, 1, 2, NO_STEP);
+        disputes.challengeStep{value: 1 ether}(window, 1, 2, NO_STEP, address(0));
         IDisputes.EntryEvidence memory entry = entryEvidence(window, 2);
         disputes.answerEntry(window, 1, 2, NO_STEP, epochEvidence(window), entry);
         disputes.withdraw();
@@ -387,7 +387,7 @@ contract DisputesMoneyTest is DisputeScene {
     function test_error_NotAClone() public {
         bytes memory data = err(IDisputes.NotAClone.selector);
         vm.expectRevert(data);
-        disputesImplementation.challengeStep{value: 1 ether}(window, 1, 0, 0);
+        disputesImplementation.challengeStep{value: 1 ether}(window, 1, 0, 0, address(0));
         vm.expectRevert(data);
         disputesImplementation.challengeBond(window);
         vm.expectRevert(data);
@@ -409,7 +409,7 @@ contract DisputesMoneyTest is DisputeScene {
         vm.expectRevert(
             abi.encodeWithSelector(IDisputes.AlreadyChallenged.selector, id, uint256(status))
         );
-        disputes.challengeStep{value: 1 ether}(window, 1, 2, NO_STEP);
+        disputes.challengeStep{value: 1 ether}(window, 1, 2, NO_STEP, address(0));
     }
 
     function _expectNotOpen(bytes32 id, IDisputes.Status status) private {
@@ -426,7 +426,7 @@ contract DisputesMoneyTest is DisputeScene {
     function _expectNotStanding(uint32 window_, uint32 attempt) private {
         bytes memory data = abi.encodeWithSelector(IDisputes.NotStanding.selector, window_, attempt);
         vm.expectRevert(data);
-        disputes.challengeStep{value: 1 ether}(window_, attempt, 0, 0);
+        disputes.challengeStep{value: 1 ether}(window_, attempt, 0, 0, address(0));
         vm.expectRevert(data);
         disputes.challengeReveal{value: 1 ether}(window_, attempt, 1, 0);
     }
@@ -475,9 +475,7 @@ contract DisputesStepTest is DisputeScene {
     function _expectLeaf(uint32 w, uint32 slot, uint32 step, Batch memory batch) private {
         bytes32 stateHash = keccak256(traceOf(w, slot).states[step]);
         vm.expectEmit(address(disputes));
-        emit IDisputes.LeafShown(
-            w, 1, slot, step, batch.evidence.header.seq, batch.id, stateHash
-        );
+        emit IDisputes.LeafShown(w, 1, slot, step, batch.evidence.header.seq, batch.id, stateHash);
     }
 
     function test_answerStep_anyBatch() public {

@@ -190,7 +190,7 @@ abstract contract DisputesGas is DisputeScene {
         _answerer();
         IDisputes.EntryEvidence memory shown = _shown(entry);
         vm.prank(challenger);
-        disputes.challengeStep{value: 1 ether}(window, 1, SLOT, STEP);
+        disputes.challengeStep{value: 1 ether}(window, 1, SLOT, STEP, address(0));
         vm.prank(helper);
         disputes.answerStep(window, 1, SLOT, STEP, _evidence(), shown, evidence);
         window++;
@@ -349,8 +349,8 @@ abstract contract DisputesGas is DisputeScene {
         settlement.setConfig(config());
         Pair memory pair = _postPair();
         vm.startPrank(challenger);
-        disputes.challengeStep{value: 1 ether}(window - 1, 1, SLOT, 0);
-        disputes.challengeStep{value: 1 ether}(window, 1, SLOT, 0);
+        disputes.challengeStep{value: 1 ether}(window - 1, 1, SLOT, 0, address(0));
+        disputes.challengeStep{value: 1 ether}(window, 1, SLOT, 0, address(0));
         _snapshot("challengeStep");
         disputes.challengeCarry{value: 1 ether}(window, 1, SLOT, device);
         _snapshot("challengeCarry");
@@ -358,8 +358,8 @@ abstract contract DisputesGas is DisputeScene {
         _snapshot("challengeReveal");
         disputes.challengeConsistency{value: 1 ether}(window, 1, window - 1, pair.earlier, 0);
         _snapshot("challengeConsistency");
-        bytes32 upheld = disputes.challengeStep{value: 1 ether}(window, 1, SLOT, 1);
-        bytes32 refunded = disputes.challengeStep{value: 1 ether}(window, 1, SLOT, 2);
+        bytes32 upheld = disputes.challengeStep{value: 1 ether}(window, 1, SLOT, 1, address(0));
+        bytes32 refunded = disputes.challengeStep{value: 1 ether}(window, 1, SLOT, 2, address(0));
         vm.stopPrank();
         _answerPair(pair);
         vm.warp(block.timestamp + RESPONSE + 1);

@@ -139,7 +139,7 @@ contract HolesTest is DisputeScene {
     function test_frontRunningCostsHalfTheBond() public {
         _postInflated(operator);
         vm.prank(_puppet);
-        bytes32 id = disputes.challengeStep{value: CHALLENGE_BOND}(window, 1, 0, 2);
+        bytes32 id = disputes.challengeStep{value: CHALLENGE_BOND}(window, 1, 0, 2, address(0));
         expectError(
             abi.encodeWithSelector(
                 IDisputes.AlreadyChallenged.selector, id, uint256(IDisputes.Status.Open)
@@ -167,7 +167,8 @@ contract HolesTest is DisputeScene {
     function test_rewardCanBeTakenBack() public {
         _postInflated(operator);
         vm.prank(_puppet);
-        bytes32 planted = disputes.challengeStep{value: CHALLENGE_BOND}(window, 1, 1, 77);
+        bytes32 planted =
+            disputes.challengeStep{value: CHALLENGE_BOND}(window, 1, 1, 77, address(0));
         vm.warp(block.timestamp + 1 hours);
         bytes32 id = openStep(window, 0, 2);
         uint256 burned = address(0).balance;
@@ -238,7 +239,7 @@ contract HolesTest is DisputeScene {
         vm.warp(endsAt - RESPONSE + 10);
         vm.startPrank(operator);
         for (uint32 i = 0; i < count; i++) {
-            disputes.challengeStep{value: CHALLENGE_BOND}(window, 1, 0, NO_STEP - i);
+            disputes.challengeStep{value: CHALLENGE_BOND}(window, 1, 0, NO_STEP - i, address(0));
         }
         vm.stopPrank();
         assertEq(settlement.epoch(window).openChallenges, count, "open");
@@ -284,7 +285,7 @@ contract HolesTest is DisputeScene {
         uint256 bond = disputes.challengeBond(window + 1);
         assertTrue(bond > CHALLENGE_BOND, "the fee counts");
         vm.prank(challenger);
-        disputes.challengeStep{value: bond}(window + 1, 1, 0, 0);
+        disputes.challengeStep{value: bond}(window + 1, 1, 0, 0, address(0));
         bytes memory call = abi.encodeCall(
             IDisputes.answerStep,
             (

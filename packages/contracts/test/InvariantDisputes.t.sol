@@ -180,9 +180,7 @@ contract DisputeActors is DisputeScene {
         if (o.leaving == 0) {
             uint128 spare = o.bond - 5 ether;
             if (spare > 0) settlement.requestWithdrawal(uint128(1 + seed % spare));
-        } else if (
-            block.timestamp >= o.leavesAt && settlement.nextFinalWindow() > o.leavesAfter
-        ) {
+        } else if (block.timestamp >= o.leavesAt && settlement.nextFinalWindow() > o.leavesAfter) {
             settlement.finalize(type(uint32).max);
             settlement.withdraw();
             done["leave"]++;

@@ -124,7 +124,8 @@ contract LateAnswersTest is DisputeScene {
         IDisputes.EntryEvidence memory entry = entryOf(window, 0);
         int256 before = entry.value;
         (,, entry.value) = abi.decode(trace.states[HOURS - 1], (uint64, uint64, int256));
-        entry.cumulative = uint128(uint256(int256(uint256(entry.cumulative)) + entry.value - before));
+        entry.cumulative =
+            uint128(uint256(int256(uint256(entry.cumulative)) + entry.value - before));
         setTrace(window, 0, entry, trace);
         setEntry(window, 0, entry);
         submit(window, operator);

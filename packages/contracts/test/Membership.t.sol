@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {Membership} from "../solidity/Membership.sol";
 import {IDeviceRegistry} from "../solidity/interfaces/IDeviceRegistry.sol";
 import {IMembership} from "../solidity/interfaces/IMembership.sol";
+import {IModelRegistry} from "../solidity/interfaces/IModelRegistry.sol";
 import {INetworkFactory} from "../solidity/interfaces/INetworkFactory.sol";
 import {Scene} from "./base/Scene.sol";
 import {IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
@@ -24,9 +25,9 @@ contract MembershipTest is Scene {
     function test_join() public {
         address[] memory devices = _devices(1, 3);
         vm.expectEmit(address(membership));
-        emit IMembership.Joined(devices[0], 0, 0);
+        emit IMembership.Joined(devices[0], 0, IModelRegistry.Assurance.None);
         vm.expectEmit(address(membership));
-        emit IMembership.Joined(devices[1], 1, 0);
+        emit IMembership.Joined(devices[1], 1, IModelRegistry.Assurance.None);
         vm.prank(owner);
         membership.join(devices);
         vm.warp(block.timestamp + 5);
@@ -37,7 +38,7 @@ contract MembershipTest is Scene {
         assertEq(member.slot, 3, "slot");
         assertEq(member.joinedAt, block.timestamp, "joinedAt");
         assertEq(member.suspendedAt, 0, "suspendedAt");
-        assertEq(member.assurance, 0, "assurance");
+        assertEq(uint256(member.assurance), 0, "assurance");
     }
 
     function test_join_twoNetworks() public {

@@ -297,9 +297,11 @@ contract SettlementRulesTest is Scene {
         settlement.bond(bytes32(uint256(1)), bytes32(uint256(2)));
     }
 
-    function test_error_bond_LogKeyFixed() public {
+    function test_error_bond_NotLogKey() public {
         (uint256 x, uint256 y) = vm.publicKeyP256(2);
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.LogKeyFixed.selector, deviceOf(1)));
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlement.NotLogKey.selector, deviceOf(2), deviceOf(1))
+        );
         vm.prank(operator);
         settlement.bond(bytes32(x), bytes32(y));
     }

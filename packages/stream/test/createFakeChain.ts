@@ -86,6 +86,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       membership: zero,
       token: zero,
       disputes: zero,
+      isPrivate: false,
       windowSeconds: windowMs / 1000,
       firstWindow,
     },

@@ -15,6 +15,8 @@ export type NodeNetwork = {
   /** The zero address where nobody can challenge. */
   disputes: Hex
   token: Hex
+  /** Whether records are for owners, grantees and auditors only. */
+  isPrivate: boolean
   operator: Hex
   logKey: Hex
   schema: Schema

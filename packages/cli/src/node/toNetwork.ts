@@ -11,6 +11,7 @@ export function toNetwork(description: NodeNetwork): Network {
     factory: getAddress(description.factory),
     firstWindow,
     id,
+    isPrivate: description.isPrivate,
     membership: getAddress(description.membership),
     registry: getAddress(description.registry),
     serial: BigInt(description.serial),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IModelRegistry} from "./IModelRegistry.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 
 /// @title Every device of a chain, as an ERC-721 token of its owner
@@ -19,7 +20,7 @@ interface IDeviceRegistry is IERC721 {
     /// @param y Second half of the public key.
     /// @param algorithm The curve.
     /// @param owner The account that gets the token.
-    /// @param model What the device says it is; zero if nothing. Endorsed models will be checked here.
+    /// @param model What the device says it is; zero if nothing. Its maker's endorsement is needed beside it to count.
     /// @param membership The network the device joins in the same call; zero if none.
     /// @param deadline Unix seconds; the last moment at which the registration can be used.
     /// @param r First half of the signature.
@@ -44,13 +45,29 @@ interface IDeviceRegistry is IERC721 {
     error RegistrationExpired(address device, uint64 deadline);
     error InvalidSignature(address device);
     error NothingToRegister();
+    error WrongModel(address device, bytes32 model);
+    error WrongMembership(address device, address membership);
+    error WrongFee(uint256 sent, uint256 due);
 
-    /// @notice Registers devices, and joins those to a network that say so. Anyone may call it: the device's
-    /// signature covers every argument.
+    /// @notice Registers devices, and joins those to a network that say so, with nobody to vouch for them. Anyone may call
+    /// it: the device's signature covers every argument. The caller sends what the networks ask for.
     /// @dev The signature is over SHA-256(`1901` ‖ domainSeparator ‖ structHash), inner hashes as in EIP-712, with the
     /// domain (name `MachineFi DeviceRegistry`, version `1`, chainId, verifyingContract) and the type
     /// `Registration(bytes32 x,bytes32 y,uint8 algorithm,address owner,bytes32 model,address membership,uint64 deadline)`.
-    function register(Registration[] calldata registrations) external;
+    function register(Registration[] calldata registrations) external payable;
+
+    /// @notice Registers devices of one model, and joins them to one network that accepts it. Anyone may call it.
+    /// @param registrations In the order of the endorsement's proof.
+    function registerEndorsed(
+        Registration[] calldata registrations,
+        IModelRegistry.Endorsement calldata endorsement
+    ) external payable;
+
+    /// @notice When the owner got the device from another, in Unix seconds; zero if it is the one of the registration.
+    function ownedSince(address device) external view returns (uint64);
+
+    /// @notice Device models of this chain.
+    function models() external view returns (IModelRegistry);
 
     /// @notice The SHA-256 digest a device signs; `r` and `s` are not looked at.
     function registrationDigest(Registration calldata registration)

@@ -256,6 +256,7 @@ interface IDisputes {
     error NodeOutOfBounds(uint8 height, uint32 index, uint8 depth);
     error NotMemberOfSlot(uint32 slot, address device);
     error NotPaid(address device, uint32 window);
+    error MayNotRead(address account, address device, uint64 from);
     error WrongEpoch(bytes32 epochHash, bytes32 posted);
     error WrongEntry(uint32 slot);
     error WrongParentEntry(uint32 slot);
@@ -284,8 +285,10 @@ interface IDisputes {
     error NoTruncation(uint64 time, uint64 size, uint256 cutOff, uint64 posted);
     error NoEquivocation();
 
-    /// @notice Challenges a step of the trace in a slot. Answer: `answerStep`, or `answerEntry` if there is none.
-    function challengeStep(uint32 window, uint32 attempt, uint32 slot, uint32 step)
+    /// @notice Challenges a step of the trace in a slot. Answer: `answerStep`, or `answerEntry` if there is none. The
+    /// answer makes rows public: in a private network only who may read the device from the window's start on may ask.
+    /// @param device The member with this slot; zero for an auditor of the network, and in a public network.
+    function challengeStep(uint32 window, uint32 attempt, uint32 slot, uint32 step, address device)
         external
         payable
         returns (bytes32 id);
@@ -298,7 +301,7 @@ interface IDisputes {
         returns (bytes32 id);
 
     /// @notice Says that a batch is in the log, counts for a member that the window pays, and is not in its trace. Answer:
-    /// `answerOmission`.
+    /// `answerOmission`. In a private network only who may read the device from the window's start on may say so.
     function challengeOmission(
         uint32 window,
         uint32 attempt,

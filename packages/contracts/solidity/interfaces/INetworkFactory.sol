@@ -12,6 +12,7 @@ interface INetworkFactory {
     /// @param owner Sets the configuration, lists operators, suspends members; a governor can take over later.
     /// @param disputes The implementation of which the network's disputes are a clone; zero if its epochs cannot be
     /// challenged.
+    /// @param isPrivate Whether records are for owners, grantees and auditors only; never changes.
     /// @param windowSeconds Length of a window; never changes.
     /// @param config The first configuration.
     struct NetworkParams {
@@ -19,6 +20,7 @@ interface INetworkFactory {
         string symbol;
         address owner;
         address disputes;
+        bool isPrivate;
         uint32 windowSeconds;
         ISettlement.Config config;
     }

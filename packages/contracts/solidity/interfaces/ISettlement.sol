@@ -68,7 +68,7 @@ interface ISettlement {
     /// @param leaving In wei, requested to be withdrawn. Can still be slashed.
     /// @param leavesAt Unix seconds from which on it can be withdrawn.
     /// @param leavesAfter The window that must be final before, or void.
-    /// @param logKey Address of the P-256 key that signs the operator's checkpoints.
+    /// @param logKey Address of the P-256 key that signs the operator's checkpoints from now on.
     struct Operator {
         uint128 bond;
         uint16 id;
@@ -156,6 +156,8 @@ interface ISettlement {
     event OperatorListed(address indexed operator, uint16 indexed id, bool listed);
     /// @notice An operator put money in. X‖Y is the key of its log.
     event Bonded(address indexed operator, uint16 indexed id, uint128 amount, bytes32 x, bytes32 y);
+    /// @notice An operator changed the key of its log to X‖Y.
+    event LogKeyRotated(address indexed operator, address indexed before, bytes32 x, bytes32 y);
     event WithdrawalRequested(
         address indexed operator, uint128 amount, uint64 leavesAt, uint32 leavesAfter
     );
@@ -209,7 +211,7 @@ interface ISettlement {
     error TotalDecreased(uint128 ledgerTotal, uint128 parentTotal);
     error StepNotCovered(uint256 pending, uint256 covered);
     error InvalidLogKey(bytes32 x, bytes32 y);
-    error LogKeyFixed(address logKey);
+    error NotLogKey(address logKey, address current);
     error WithdrawalPending(uint64 leavesAt);
     error WithdrawalNotReady(uint64 leavesAt, uint32 leavesAfter);
     error NothingToWithdraw();
@@ -230,9 +232,18 @@ interface ISettlement {
     /// it may not post, named or not. An operator that a configuration names is listed with it. Only the owner.
     function listOperator(address operator, bool listed) external;
 
-    /// @notice Adds the sent wei to the caller's bond, who was listed once. X‖Y is the P-256 key of its log, the same in every call: another
-    /// key needs another operator account, so that no receipt outlives its key.
+    /// @notice Adds the sent wei to the caller's bond, who was listed once. X‖Y is the P-256 key of its log: the first
+    /// call sets it, later ones repeat it.
     function bond(bytes32 x, bytes32 y) external payable;
+
+    /// @notice Changes the caller's log key. For what the key before signed until now, the bond answers as long as
+    /// receipts live (`withdrawalDelay`); what it signs from now on binds nobody.
+    function rotateLogKey(bytes32 x, bytes32 y) external;
+
+    /// @notice Whether an operator answers for a checkpoint: signed by its log key of now, or by one that it changed
+    /// after the checkpoint's date and not longer than `withdrawalDelay` ago.
+    /// @param time Of the checkpoint, in Unix seconds.
+    function isLogKey(address account, address logKey, uint64 time) external view returns (bool);
 
     /// @notice Starts to take wei out of the bond. They leave after the longest challengeWindow + responseTime +
     /// retention the network ever had, and not before all that is posted now is final.

@@ -30,6 +30,22 @@ export const configRulesAbi = [
   {
     "inputs": [
       {
+        "internalType": "bytes32",
+        "name": "x",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "y",
+        "type": "bytes32"
+      }
+    ],
+    "name": "InvalidLogKey",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint32",
         "name": "maxRowsBytes",
         "type": "uint32"
@@ -296,6 +312,30 @@ export const configRulesAbi = [
     "name": "check",
     "outputs": [],
     "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "x",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "y",
+        "type": "bytes32"
+      }
+    ],
+    "name": "checkLogKey",
+    "outputs": [
+      {
+        "internalType": "address",
+        "name": "logKey",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "pure",
     "type": "function"
   }
 ] as const

@@ -135,6 +135,27 @@ export const disputesAbi = [
     "type": "error"
   },
   {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "account",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
+      },
+      {
+        "internalType": "uint64",
+        "name": "from",
+        "type": "uint64"
+      }
+    ],
+    "name": "MayNotRead",
+    "type": "error"
+  },
+  {
     "inputs": [],
     "name": "NoEquivocation",
     "type": "error"
@@ -2343,6 +2364,11 @@ export const disputesAbi = [
         "internalType": "uint32",
         "name": "step",
         "type": "uint32"
+      },
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
       }
     ],
     "name": "challengeStep",

@@ -19,6 +19,22 @@ export const errorsAbi = [
   {
     "inputs": [
       {
+        "internalType": "bytes32",
+        "name": "model",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "root",
+        "type": "bytes32"
+      }
+    ],
+    "name": "AlreadyEndorsed",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "address",
         "name": "device",
         "type": "address"
@@ -36,6 +52,22 @@ export const errorsAbi = [
       }
     ],
     "name": "AlreadySuspended",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "enum IModelRegistry.Assurance",
+        "name": "assurance",
+        "type": "uint8"
+      },
+      {
+        "internalType": "enum IModelRegistry.Assurance",
+        "name": "least",
+        "type": "uint8"
+      }
+    ],
+    "name": "AssuranceTooLow",
     "type": "error"
   },
   {
@@ -399,6 +431,11 @@ export const errorsAbi = [
     "type": "error"
   },
   {
+    "inputs": [],
+    "name": "InvalidAssurance",
+    "type": "error"
+  },
+  {
     "inputs": [
       {
         "internalType": "bytes32",
@@ -482,6 +519,22 @@ export const errorsAbi = [
   {
     "inputs": [
       {
+        "internalType": "bytes32",
+        "name": "model",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "root",
+        "type": "bytes32"
+      }
+    ],
+    "name": "InvalidEndorsement",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint64",
         "name": "seq",
         "type": "uint64"
@@ -541,6 +594,17 @@ export const errorsAbi = [
       }
     ],
     "name": "InvalidMinBond",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "string",
+        "name": "name",
+        "type": "string"
+      }
+    ],
+    "name": "InvalidName",
     "type": "error"
   },
   {
@@ -652,17 +716,6 @@ export const errorsAbi = [
   {
     "inputs": [
       {
-        "internalType": "address",
-        "name": "logKey",
-        "type": "address"
-      }
-    ],
-    "name": "LogKeyFixed",
-    "type": "error"
-  },
-  {
-    "inputs": [
-      {
         "internalType": "uint32",
         "name": "shard",
         "type": "uint32"
@@ -685,6 +738,54 @@ export const errorsAbi = [
       }
     ],
     "name": "LogsOutOfOrder",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "account",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
+      },
+      {
+        "internalType": "uint64",
+        "name": "from",
+        "type": "uint64"
+      }
+    ],
+    "name": "MayNotRead",
+    "type": "error"
+  },
+  {
+    "inputs": [],
+    "name": "MerkleProofInvalidMultiproof",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "model",
+        "type": "bytes32"
+      }
+    ],
+    "name": "ModelExists",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "model",
+        "type": "bytes32"
+      }
+    ],
+    "name": "ModelNotAccepted",
     "type": "error"
   },
   {
@@ -849,6 +950,22 @@ export const errorsAbi = [
   {
     "inputs": [
       {
+        "internalType": "bytes32",
+        "name": "model",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "root",
+        "type": "bytes32"
+      }
+    ],
+    "name": "NotEndorsed",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint32",
         "name": "window",
         "type": "uint32"
@@ -898,6 +1015,38 @@ export const errorsAbi = [
       }
     ],
     "name": "NotListed",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "logKey",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "current",
+        "type": "address"
+      }
+    ],
+    "name": "NotLogKey",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "model",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "address",
+        "name": "caller",
+        "type": "address"
+      }
+    ],
+    "name": "NotMaker",
     "type": "error"
   },
   {
@@ -957,6 +1106,17 @@ export const errorsAbi = [
       }
     ],
     "name": "NotNamed",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "caller",
+        "type": "address"
+      }
+    ],
+    "name": "NotNetworkOwner",
     "type": "error"
   },
   {
@@ -1492,12 +1652,60 @@ export const errorsAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint256",
+        "name": "sent",
+        "type": "uint256"
+      },
+      {
+        "internalType": "uint256",
+        "name": "due",
+        "type": "uint256"
+      }
+    ],
+    "name": "WrongFee",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint32",
         "name": "step",
         "type": "uint32"
       }
     ],
     "name": "WrongLeaf",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "membership",
+        "type": "address"
+      }
+    ],
+    "name": "WrongMembership",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "model",
+        "type": "bytes32"
+      }
+    ],
+    "name": "WrongModel",
     "type": "error"
   },
   {

@@ -712,6 +712,11 @@ export const evidenceVerifierAbi = [
         "type": "bytes32"
       },
       {
+        "internalType": "contract ISettlement",
+        "name": "settlement",
+        "type": "address"
+      },
+      {
         "components": [
           {
             "internalType": "address",
@@ -762,11 +767,6 @@ export const evidenceVerifierAbi = [
         "internalType": "struct IDisputes.CheckpointEvidence",
         "name": "checkpoint",
         "type": "tuple"
-      },
-      {
-        "internalType": "address",
-        "name": "logKey",
-        "type": "address"
       }
     ],
     "name": "checkCheckpoint",

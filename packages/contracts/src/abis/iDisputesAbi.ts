@@ -114,6 +114,27 @@ export const iDisputesAbi = [
     "type": "error"
   },
   {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "account",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
+      },
+      {
+        "internalType": "uint64",
+        "name": "from",
+        "type": "uint64"
+      }
+    ],
+    "name": "MayNotRead",
+    "type": "error"
+  },
+  {
     "inputs": [],
     "name": "NoEquivocation",
     "type": "error"
@@ -2267,6 +2288,11 @@ export const iDisputesAbi = [
         "internalType": "uint32",
         "name": "step",
         "type": "uint32"
+      },
+      {
+        "internalType": "address",
+        "name": "device",
+        "type": "address"
       }
     ],
     "name": "challengeStep",

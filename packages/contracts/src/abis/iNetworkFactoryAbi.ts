@@ -97,6 +97,11 @@ export const iNetworkFactoryAbi = [
             "type": "address"
           },
           {
+            "internalType": "bool",
+            "name": "isPrivate",
+            "type": "bool"
+          },
+          {
             "internalType": "uint32",
             "name": "windowSeconds",
             "type": "uint32"

@@ -185,17 +185,6 @@ export const iSettlementAbi = [
   {
     "inputs": [
       {
-        "internalType": "address",
-        "name": "logKey",
-        "type": "address"
-      }
-    ],
-    "name": "LogKeyFixed",
-    "type": "error"
-  },
-  {
-    "inputs": [
-      {
         "internalType": "uint32",
         "name": "shard",
         "type": "uint32"
@@ -289,6 +278,22 @@ export const iSettlementAbi = [
       }
     ],
     "name": "NotListed",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "logKey",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "current",
+        "type": "address"
+      }
+    ],
+    "name": "NotLogKey",
     "type": "error"
   },
   {
@@ -862,6 +867,37 @@ export const iSettlementAbi = [
       },
       {
         "indexed": true,
+        "internalType": "address",
+        "name": "before",
+        "type": "address"
+      },
+      {
+        "indexed": false,
+        "internalType": "bytes32",
+        "name": "x",
+        "type": "bytes32"
+      },
+      {
+        "indexed": false,
+        "internalType": "bytes32",
+        "name": "y",
+        "type": "bytes32"
+      }
+    ],
+    "name": "LogKeyRotated",
+    "type": "event"
+  },
+  {
+    "anonymous": false,
+    "inputs": [
+      {
+        "indexed": true,
+        "internalType": "address",
+        "name": "operator",
+        "type": "address"
+      },
+      {
+        "indexed": true,
         "internalType": "uint16",
         "name": "id",
         "type": "uint16"
@@ -1131,6 +1167,35 @@ export const iSettlementAbi = [
         "internalType": "uint32",
         "name": "",
         "type": "uint32"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "account",
+        "type": "address"
+      },
+      {
+        "internalType": "address",
+        "name": "logKey",
+        "type": "address"
+      },
+      {
+        "internalType": "uint64",
+        "name": "time",
+        "type": "uint64"
+      }
+    ],
+    "name": "isLogKey",
+    "outputs": [
+      {
+        "internalType": "bool",
+        "name": "",
+        "type": "bool"
       }
     ],
     "stateMutability": "view",
@@ -1470,6 +1535,24 @@ export const iSettlementAbi = [
       }
     ],
     "name": "requestWithdrawal",
+    "outputs": [],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "x",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "y",
+        "type": "bytes32"
+      }
+    ],
+    "name": "rotateLogKey",
     "outputs": [],
     "stateMutability": "nonpayable",
     "type": "function"

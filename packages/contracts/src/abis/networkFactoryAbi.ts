@@ -108,6 +108,11 @@ export const networkFactoryAbi = [
             "type": "address"
           },
           {
+            "internalType": "bool",
+            "name": "isPrivate",
+            "type": "bool"
+          },
+          {
             "internalType": "uint32",
             "name": "windowSeconds",
             "type": "uint32"

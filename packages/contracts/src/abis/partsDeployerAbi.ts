@@ -55,6 +55,11 @@ export const partsDeployerAbi = [
         "type": "address"
       },
       {
+        "internalType": "bool",
+        "name": "isPrivate",
+        "type": "bool"
+      },
+      {
         "internalType": "bytes32",
         "name": "networkId",
         "type": "bytes32"

@@ -3,160 +3,16 @@ export const settlementDeployerAbi = [
   {
     "inputs": [
       {
-        "internalType": "bytes32",
-        "name": "networkId",
-        "type": "bytes32"
-      },
-      {
-        "internalType": "address",
-        "name": "registry",
-        "type": "address"
-      },
-      {
-        "internalType": "contract PartsDeployer",
-        "name": "partsDeployer",
-        "type": "address"
-      },
-      {
-        "internalType": "contract ConfigRules",
-        "name": "configRules",
-        "type": "address"
-      },
-      {
-        "components": [
-          {
-            "internalType": "string",
-            "name": "name",
-            "type": "string"
-          },
-          {
-            "internalType": "string",
-            "name": "symbol",
-            "type": "string"
-          },
-          {
-            "internalType": "address",
-            "name": "owner",
-            "type": "address"
-          },
-          {
-            "internalType": "address",
-            "name": "disputes",
-            "type": "address"
-          },
-          {
-            "internalType": "uint32",
-            "name": "windowSeconds",
-            "type": "uint32"
-          },
-          {
-            "components": [
-              {
-                "internalType": "uint64",
-                "name": "schema",
-                "type": "uint64"
-              },
-              {
-                "internalType": "bytes32",
-                "name": "schemaHash",
-                "type": "bytes32"
-              },
-              {
-                "internalType": "uint8",
-                "name": "fields",
-                "type": "uint8"
-              },
-              {
-                "internalType": "uint32",
-                "name": "tickMs",
-                "type": "uint32"
-              },
-              {
-                "internalType": "address",
-                "name": "metric",
-                "type": "address"
-              },
-              {
-                "internalType": "bytes",
-                "name": "metricParams",
-                "type": "bytes"
-              },
-              {
-                "internalType": "address",
-                "name": "policy",
-                "type": "address"
-              },
-              {
-                "internalType": "bytes",
-                "name": "policyParams",
-                "type": "bytes"
-              },
-              {
-                "internalType": "address",
-                "name": "operator",
-                "type": "address"
-              },
-              {
-                "internalType": "uint32",
-                "name": "grace",
-                "type": "uint32"
-              },
-              {
-                "internalType": "uint32",
-                "name": "challengeWindow",
-                "type": "uint32"
-              },
-              {
-                "internalType": "uint32",
-                "name": "responseTime",
-                "type": "uint32"
-              },
-              {
-                "internalType": "uint32",
-                "name": "takeoverDelay",
-                "type": "uint32"
-              },
-              {
-                "internalType": "uint32",
-                "name": "retention",
-                "type": "uint32"
-              },
-              {
-                "internalType": "uint32",
-                "name": "maxRowsBytes",
-                "type": "uint32"
-              },
-              {
-                "internalType": "uint96",
-                "name": "minBond",
-                "type": "uint96"
-              },
-              {
-                "internalType": "uint128",
-                "name": "coverage",
-                "type": "uint128"
-              },
-              {
-                "internalType": "uint96",
-                "name": "challengeBond",
-                "type": "uint96"
-              }
-            ],
-            "internalType": "struct ISettlement.Config",
-            "name": "config",
-            "type": "tuple"
-          }
-        ],
-        "internalType": "struct INetworkFactory.NetworkParams",
-        "name": "params",
-        "type": "tuple"
+        "internalType": "bytes",
+        "name": "args",
+        "type": "bytes"
       }
     ],
     "name": "deploy",
     "outputs": [
       {
         "internalType": "contract ISettlement",
-        "name": "",
+        "name": "settlement",
         "type": "address"
       }
     ],

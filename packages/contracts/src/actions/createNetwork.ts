@@ -19,14 +19,15 @@ export async function createNetwork(
   client: AnyClient,
   parameters: createNetwork.Parameters,
 ): Promise<createNetwork.ReturnType> {
-  const { config, disputes, factory, name, owner, symbol, windowSeconds } = parameters
+  const { config, disputes, factory, isPrivate = false } = parameters
+  const { name, owner, symbol, windowSeconds } = parameters
   const { hash, receipt } = await writeContract(
     client,
     {
       abi: iNetworkFactoryAbi,
       address: factory,
       functionName: 'createNetwork',
-      args: [{ config, disputes, name, owner, symbol, windowSeconds }],
+      args: [{ config, disputes, isPrivate, name, owner, symbol, windowSeconds }],
     },
     parameters,
   )
@@ -52,6 +53,12 @@ export declare namespace createNetwork {
      * their bond. The zero address makes an attested network: its operators' word stands.
      */
     disputes: Address
+    /**
+     * Records and daily values are for owners, grantees and the auditors that the network names;
+     * never changes. Otherwise they are open to everyone.
+     * @default false
+     */
+    isPrivate?: boolean | undefined
     /** Length of a window, e.g. 86400 for UTC days; never changes. */
     windowSeconds: number
     config: NetworkConfig

@@ -77,8 +77,9 @@ async function readBond(
 function toCall({ attempt, challenge, network, window }: openChallenge.Parameters) {
   switch (challenge.kind) {
     case 'step': {
-      const { slot, step } = challenge
-      return disputesCall(network, 'challengeStep', [window, attempt, slot, step])
+      const { device, slot, step } = challenge
+      const args = [window, attempt, slot, step, toDevice(device ?? null)] as const
+      return disputesCall(network, 'challengeStep', args)
     }
     case 'carry': {
       const { device, slot } = challenge

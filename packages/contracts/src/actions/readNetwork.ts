@@ -1,5 +1,6 @@
 import type { Address, Hex } from 'viem'
 import { getChainId } from 'viem/actions'
+import { iMembershipAbi } from '../abis/iMembershipAbi.js'
 import { iNetworkFactoryAbi } from '../abis/iNetworkFactoryAbi.js'
 import { iSettlementAbi } from '../abis/iSettlementAbi.js'
 import { readContract } from '../chain/readContract.js'
@@ -32,14 +33,19 @@ export async function readNetwork(
     readContract(client, { ...at, functionName: 'network', args: [serial] }),
   ])
   const of = { abi: iSettlementAbi, address: settlement } as const
-  const [windowSeconds, firstWindow] = await Promise.all([
+  const [windowSeconds, firstWindow, isPrivate] = await Promise.all([
     readContract(client, { ...of, functionName: 'windowSeconds' }),
     readContract(client, { ...of, functionName: 'firstWindow' }),
+    readContract(client, {
+      abi: iMembershipAbi,
+      address: membership,
+      functionName: 'isPrivate',
+    }),
   ])
   const id = toNetworkId({ chainId, factory, serial })
   return {
     ...{ id, chainId, factory, serial, registry, settlement, membership, disputes, token },
-    ...{ windowSeconds, firstWindow },
+    ...{ isPrivate, windowSeconds, firstWindow },
   }
 }
 

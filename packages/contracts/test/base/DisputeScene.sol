@@ -73,7 +73,8 @@ abstract contract DisputeScene is Scene {
     function openStep(uint32 window, uint32 slot, uint32 step) internal returns (bytes32) {
         uint32 attempt = attemptOf(window);
         _as(challenger);
-        return disputes.challengeStep{value: CHALLENGE_BOND}(window, attempt, slot, step);
+        return
+            disputes.challengeStep{value: CHALLENGE_BOND}(window, attempt, slot, step, address(0));
     }
 
     function openCarry(uint32 window, uint32 slot, address device) internal returns (bytes32) {

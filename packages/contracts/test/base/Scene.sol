@@ -88,6 +88,7 @@ abstract contract Scene is Test {
             symbol: "STEP",
             owner: address(this),
             disputes: address(disputesImplementation),
+            isPrivate: false,
             windowSeconds: DAY,
             config: config()
         });

@@ -38,7 +38,14 @@ export type Point =
 
 /** What a challenger opens. */
 export type Challenge =
-  | Extract<Point, { kind: 'carry' | 'reveal' | 'step' }>
+  | Extract<Point, { kind: 'carry' | 'reveal' }>
+  | (Extract<Point, { kind: 'step' }> & {
+      /**
+       * The member with this slot. In a private network only who may read it may ask; an auditor of
+       * the network may leave it out.
+       */
+      readonly device?: Uint8Array | null | undefined
+    })
   | {
       readonly kind: 'omission'
       readonly batch: BatchEvidence

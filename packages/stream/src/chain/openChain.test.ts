@@ -25,6 +25,7 @@ const network: Network = {
   membership: zeroAddress,
   token: zeroAddress,
   disputes: zeroAddress,
+  isPrivate: false,
   windowSeconds: 86_400,
   firstWindow: 1,
 }

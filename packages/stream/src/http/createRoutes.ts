@@ -567,6 +567,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       membership: network.membership,
       disputes: network.disputes,
       token: network.token,
+      isPrivate: network.isPrivate,
       operator: open.chain.operator,
       logKey: toHex(options.logKey),
       shard: 0,
