@@ -168,13 +168,18 @@ function define(context: Context): Command {
     .description('register a device on the chain and join it to a network')
     .option('--owner <address>', 'who is paid; the paying account by default')
     .option('--no-join', 'register only')
+    .option('--relay', 'let the node pay, if it does: no account and no gas is needed, but --owner')
     .addOption(networkOption())
     .addOption(nodeOption())
     .addOption(rpcOption())
     .addOption(accountOption())
     .addHelpText(
       'after',
-      examples('device register walker.key', 'device register walker.key --owner 0x…'),
+      examples(
+        'device register walker.key',
+        'device register walker.key --owner 0x…',
+        'device register walker.key --owner 0x… --relay --node https://node.example',
+      ),
     )
     .action(async (file, options) =>
       (await import('./commands/device/register.js')).registerDevice(file, options, context),
@@ -308,6 +313,11 @@ function define(context: Context): Command {
     .requiredOption('--network <file...>', 'networks to serve, as `network create` wrote them')
     .requiredOption('--log-key <file>', 'P-256 key that signs checkpoints (made if absent)')
     .option('--bond', 'put in what is missing of the operator’s bond')
+    .option(
+      '--relay <file>',
+      'pay for registrations of devices from the account with this private key; not the operator’s',
+    )
+    .option('--relays-per-day <n>', 'most registrations to pay for in a UTC day', '100')
     .option(
       '--peer <url...>',
       'other nodes of the networks: they have the ledgers that other operators posted',

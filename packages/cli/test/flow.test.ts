@@ -79,6 +79,27 @@ describe('a developer’s afternoon', { timeout: 120_000 }, () => {
     expect(member).toMatchObject({ did, member: { slot: 0 }, nextSeq: 0 })
   })
 
+  test('device register --relay: the node pays', async () => {
+    const owner = `0x${'a11ce'.padStart(40, '0')}`
+    const { did } = await json('device', 'create', 'relayed.key')
+    const register = ['device', 'register', 'relayed.key', '--relay']
+    // No chain at hand, and no account.
+    env = { MACHINEFI_NODE: facts.node, MACHINEFI_RPC: 'http://127.0.0.1:1' }
+    try {
+      expect((await cli(...register)).stderr).toContain('--relay needs --owner')
+      expect((await cli(...register, '--owner', owner, '--no-join')).code).toBe(2)
+      const sent = await json(...register, '--owner', owner)
+      expect(sent).toMatchObject({ did, network: facts.id, owner })
+      expect(Number(sent.gasUsed)).toBeGreaterThan(100_000)
+      const again = await cli(...register, '--owner', owner)
+      expect([again.code, again.stderr]).toEqual([0, expect.stringContaining('already')])
+      const other = await cli(...register, '--owner', `0x${'b0b'.padStart(40, '0')}`)
+      expect([other.code, other.stderr]).toEqual([2, expect.stringContaining('ERC721')])
+    } finally {
+      env = { MACHINEFI_NODE: facts.node, MACHINEFI_RPC: facts.rpc }
+    }
+  })
+
   test('batch inspect, verify', async () => {
     writeCsv('file.csv', 65)
     await json('device', 'create', 'other.key')

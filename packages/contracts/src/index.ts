@@ -67,3 +67,4 @@ export {
   signRegistration,
   toDeviceAddress,
 } from './Registration.js'
+export { RelayError, relayRegistration } from './relayRegistration.js'

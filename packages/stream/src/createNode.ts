@@ -1,5 +1,10 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import type { AnyClient, Deployment, Network } from '@machinefi/contracts'
+import {
+  type AnyClient,
+  type Deployment,
+  type Network,
+  registerDevices,
+} from '@machinefi/contracts'
 import { type BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
@@ -21,6 +26,7 @@ import { type Broker, openMqttClient } from './mqtt/openMqttClient.js'
 import { type MqttLimits, openMqttServer } from './mqtt/openMqttServer.js'
 import { type OpenNetwork, openNetwork } from './network/openNetwork.js'
 import { toProblem } from './problems.js'
+import { createRelay } from './relay/createRelay.js'
 import { openStore } from './store/openStore.js'
 import { openTls, type Tls, type TlsFiles } from './tls/openTls.js'
 
@@ -40,8 +46,19 @@ export async function createNode(options: createNode.Options): Promise<Node> {
   const { client, deployment } = options
   const first = options.networks[0]
   if (!first) throw new NodeConfigurationError('A node serves at least one network.')
+  const { relay } = options
   return startNode({
     ...options,
+    relay: relay && {
+      perDay: relay.perDay ?? 100,
+      send: ({ registry }, registration, onHash) =>
+        registerDevices(client, {
+          account: relay.account,
+          onHash,
+          registrations: [registration],
+          registry,
+        }),
+    },
     chains: options.networks.map((network) =>
       openChain(client, {
         account: options.account,
@@ -64,12 +81,21 @@ export declare namespace createNode {
     confirmations?: number | undefined
     /** Where the metrics and the reward policy are. */
     deployment: Pick<Deployment, 'metrics' | 'policy'>
+    /**
+     * Pay for the registrations of devices that join one of the networks. The account is another than
+     * the one that posts: a transaction of a stranger must not be in the way of an answer to a challenge.
+     * At most `perDay` are sent in a UTC day. @default none are
+     */
+    relay?: { account: Account; perDay?: number | undefined } | undefined
   }
 }
 
 /** A node with given views of the chain, one per network. */
 export async function startNode(
-  options: NodeOptions & { chains: readonly Chain[] },
+  options: NodeOptions & {
+    chains: readonly Chain[]
+    relay?: Pick<createRelay.Options, 'perDay' | 'send'> | undefined
+  },
 ): Promise<Node> {
   const { dataDir, logSigner, onAnswer, onEpoch, onError = () => {} } = options
   const { clock: time = Date.now } = options
@@ -201,6 +227,8 @@ export async function startNode(
       }
     }
 
+    const relay =
+      options.relay && createRelay({ ...options.relay, clock, database: store.database, onError })
     const routes = createRoutes({
       bundler: createBundler({
         epochs,
@@ -221,10 +249,12 @@ export async function startNode(
           failing: (open) => (failures.has(open) || settler.waiting(open) ? 1 : 0),
           networks: all,
           pipeline,
+          relay,
           transports,
         }),
       networks: opened,
       pipeline,
+      relay,
       settler,
       store,
     })

@@ -1,9 +1,10 @@
 import type { Pipeline } from '../ingest/createPipeline.js'
 import type { OpenNetwork } from '../network/openNetwork.js'
+import type { Relay } from '../relay/createRelay.js'
 
 /** The node's counters in Prometheus' text format. */
 export function formatMetrics(options: formatMetrics.Options): string {
-  const { evidence, networks, pipeline, transports } = options
+  const { evidence, networks, pipeline, relay, transports } = options
   const { stats } = pipeline
   const lines: string[] = []
   const metric = (
@@ -89,6 +90,15 @@ export function formatMetrics(options: formatMetrics.Options): string {
     'Batches refused as a second of one seq.',
     one(evidence()),
   )
+  if (relay) {
+    metric('registrations_sent_total', 'counter', 'Registrations paid for.', one(relay.stats.sent))
+    metric(
+      'registrations_refused_total',
+      'counter',
+      'Registrations that were asked for and not sent.',
+      one(relay.stats.refused),
+    )
+  }
   const stat = (name: string) =>
     transports.flatMap(({ name: transport, stats }) =>
       name in stats ? [[{ transport }, stats[name]!] as const] : [],
@@ -132,6 +142,8 @@ export declare namespace formatMetrics {
     failing: (open: OpenNetwork) => number
     networks: readonly OpenNetwork[]
     pipeline: Pipeline
+    /** Where the node pays for registrations. */
+    relay: Relay | undefined
     transports: readonly {
       name: string
       failure?: unknown

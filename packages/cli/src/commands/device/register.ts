@@ -1,12 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { registerDevices, signRegistration } from '@machinefi/contracts'
-import { formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
-import { getAddress } from 'viem'
+import { registerDevices, relayRegistration, signRegistration } from '@machinefi/contracts'
+import { BaseError, formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
+import { type Address, getAddress, type Hash } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
-import { fetchNetwork, fetchNode, NodeProblemError } from '../../node/fetchNode.js'
+import {
+  fetchNetwork,
+  fetchNode,
+  type NodeNetwork,
+  NodeProblemError,
+} from '../../node/fetchNode.js'
 import { openDeviceSigner } from '../../options/openDeviceSigner.js'
 import { parseAccountAddress } from '../../options/parseAccountAddress.js'
+import { parseUrl } from '../../options/parseUrl.js'
 import { formatJson } from '../../output/formatJson.js'
 
 type Options = {
@@ -16,6 +22,7 @@ type Options = {
   network?: string
   node: string
   owner?: string
+  relay?: boolean
   rpc: string
 }
 
@@ -40,12 +47,46 @@ async function register(
   context: Context,
 ): Promise<void> {
   const network = await fetchNetwork(options.node, options.network)
+  const sent = options.relay
+    ? await sendByNode(signer, network, options)
+    : await sendByAccount(signer, network, options, context)
+  const did = formatDid(publicKeyToAddress(signer.publicKey))
+  if (options.join) await waitForMember(options.node, `/networks/${network.id}/devices/${did}`)
+  const facts = {
+    did,
+    owner: sent.owner.toLowerCase(),
+    network: options.join ? network.id : null,
+    // Null where somebody had sent it before.
+    transaction: sent.transaction ?? null,
+    gasUsed: sent.gasUsed,
+  }
+  if (options.json) context.stdout.write(`${formatJson(facts)}\n`)
+  else {
+    context.stdout.write(`${did}\n`)
+    context.stderr.write(
+      sent.transaction === undefined
+        ? 'It was registered to this owner already: nothing was left to do.\n'
+        : options.join
+          ? `Registered and joined${options.relay ? '; the node paid' : ''}. It earns from the next window on.\nNext: machinefi replay readings.csv --key ${file}\n`
+          : 'Registered.\n',
+    )
+  }
+}
+
+type Sent = { gasUsed: bigint; owner: Address; transaction: Hash | undefined }
+
+async function sendByAccount(
+  signer: Signer,
+  network: NodeNetwork,
+  options: Options,
+  context: Context,
+): Promise<Sent> {
   const client = await openChain(options, context)
   const owner = options.owner ? parseAccountAddress(options.owner) : client.account.address
   const { timestamp } = await client.getBlock()
   const registration = await signRegistration({
     chainId: client.chain.id,
-    deadline: timestamp + 3_600n,
+    deadline: timestamp + lifeSeconds,
     membership: options.join ? getAddress(network.membership) : undefined,
     owner,
     registry: getAddress(network.registry),
@@ -55,28 +96,31 @@ async function register(
     registrations: [registration],
     registry: getAddress(network.registry),
   })
-  const did = formatDid(publicKeyToAddress(signer.publicKey))
-  if (options.join) await waitForMember(options.node, `/networks/${network.id}/devices/${did}`)
-  const facts = {
-    did,
-    owner: owner.toLowerCase(),
-    network: options.join ? network.id : null,
-    // Null where somebody had sent it before.
-    transaction: result?.hash ?? null,
-    gasUsed: result?.receipt.gasUsed ?? 0n,
-  }
-  if (options.json) context.stdout.write(`${formatJson(facts)}\n`)
-  else {
-    context.stdout.write(`${did}\n`)
-    context.stderr.write(
-      result === undefined
-        ? 'It was registered to this owner already: nothing was left to do.\n'
-        : options.join
-          ? `Registered and joined. It earns from the next window on.\nNext: machinefi replay readings.csv --key ${file}\n`
-          : 'Registered.\n',
-    )
+  return { gasUsed: result?.receipt.gasUsed ?? 0n, owner, transaction: result?.hash }
+}
+
+/** Without a chain at hand: the node names it, and what the device signs holds on that one only. */
+async function sendByNode(signer: Signer, network: NodeNetwork, options: Options): Promise<Sent> {
+  if (options.owner === undefined || !options.join || options.account !== undefined)
+    throw new RelayOptionsError()
+  const owner = parseAccountAddress(options.owner)
+  const registration = await signRegistration({
+    chainId: network.chainId,
+    deadline: BigInt(Math.floor(Date.now() / 1000)) + lifeSeconds,
+    membership: getAddress(network.membership),
+    owner,
+    registry: getAddress(network.registry),
+    signer,
+  })
+  const node = parseUrl(options.node)
+  return {
+    ...(await relayRegistration(node, { network: network.id, registration })),
+    owner,
   }
 }
+
+/** How long a registration can be used. */
+const lifeSeconds = 3_600n
 
 /** A node reads the chain every few seconds; what is sent to it before that, it does not know. */
 async function waitForMember(node: string, path: string): Promise<void> {
@@ -87,5 +131,15 @@ async function waitForMember(node: string, path: string): Promise<void> {
     } catch (error) {
       if (!(error instanceof NodeProblemError && error.status === 404)) throw error
     }
+  }
+}
+
+export class RelayOptionsError extends BaseError {
+  override readonly name = 'RelayOptionsError'
+  constructor() {
+    super('--relay needs --owner, and goes with neither --account nor --no-join.', {
+      kind: 'input',
+      metaMessages: ['The node pays, and only for devices that join its network.'],
+    })
   }
 }

@@ -5,7 +5,8 @@ import { BaseError, toHex } from '@machinefi/core'
 import { openKeyFile } from '@machinefi/device/node'
 import { ChallengeError, createNode, type ListenOptions } from '@machinefi/stream'
 import { formatEther } from 'viem'
-import { openChain } from '../../chain/createChainClient.js'
+import { type ChainClient, openChain } from '../../chain/createChainClient.js'
+import { openAccount } from '../../chain/openAccount.js'
 import type { Context } from '../../context.js'
 import { readNetworkFile } from '../../network/networkFile.js'
 import { parseInteger } from '../../options/parseInteger.js'
@@ -29,6 +30,8 @@ type Options = {
   network: string[]
   peer?: string[]
   port: string
+  relay?: string
+  relaysPerDay: string
   rpc: string
   tlsCert?: string
   tlsClientCa?: string
@@ -42,6 +45,7 @@ export async function startNode(options: Options, context: Context): Promise<voi
   const files = await Promise.all(options.network.map((file) => readNetworkFile(file, context)))
   const [first] = files
   const client = await openChain(options, context)
+  const relay = await openRelay(options, client, context)
   const logSigner = await openKeyFile(resolve(context.cwd, options.logKey), {
     algorithm: 'ES256',
     create: true,
@@ -87,6 +91,7 @@ export async function startNode(options: Options, context: Context): Promise<voi
       schemas: [schema],
     })),
     peers,
+    relay,
     onAnswer: ({ gasUsed, id, kind, network, window }) =>
       context.stderr.write(
         `answered a challenge (${kind}) of ${nameOf(network, window)}: ${id}, ${gasUsed} gas\n`,
@@ -117,6 +122,15 @@ export async function startNode(options: Options, context: Context): Promise<voi
   } finally {
     await node.close()
   }
+}
+
+async function openRelay(options: Options, client: ChainClient, context: Context) {
+  const perDay = parseInteger('--relays-per-day', options.relaysPerDay, { most: 1_000_000 })
+  if (options.relay === undefined) return undefined
+  const account = await openAccount(options.relay, client.chain.id, context)
+  // What is stuck there would keep challenges from being answered.
+  if (account.address === client.account.address) throw new RelayAccountError()
+  return { account, perDay }
 }
 
 /** Said wherever a node takes CoAP. */
@@ -153,6 +167,18 @@ export class TlsFilesError extends BaseError {
   override readonly name = 'TlsFilesError'
   constructor() {
     super('--tls-cert and --tls-key go together, and --tls-client-ca with both.', { kind: 'input' })
+  }
+}
+
+export class RelayAccountError extends BaseError {
+  override readonly name = 'RelayAccountError'
+  constructor() {
+    super('The account of --relay is the operator’s own.', {
+      kind: 'input',
+      metaMessages: [
+        'Registrations of strangers must not be in the way of an answer to a challenge: name another.',
+      ],
+    })
   }
 }
 
