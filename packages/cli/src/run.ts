@@ -164,8 +164,10 @@ function define(context: Context): Command {
     .action(async (folder, options) =>
       (await import('./commands/device/outbox.js')).showOutbox(folder, options, context),
     )
-  add(device, 'register <file>')
+  add(device, 'register [file]')
     .description('register a device on the chain and join it to a network')
+    .option('--port <path>', 'serial port of a board that signs with a key of its own, not a file')
+    .option('--baud <n>', 'speed of the line', '115200')
     .option('--owner <address>', 'who is paid; the paying account by default')
     .option('--no-join', 'register only')
     .addOption(networkOption())
@@ -174,7 +176,7 @@ function define(context: Context): Command {
     .addOption(accountOption())
     .addHelpText(
       'after',
-      examples('device register walker.key', 'device register walker.key --owner 0x…'),
+      examples('device register walker.key --owner 0x…', 'device register --port /dev/ttyACM0'),
     )
     .action(async (file, options) =>
       (await import('./commands/device/register.js')).registerDevice(file, options, context),
