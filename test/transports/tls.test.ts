@@ -1,7 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:tls'
 import { http, type Transport } from '@machinefi/device'
 import { mqtt } from '@machinefi/device/mqtt'
@@ -10,45 +7,16 @@ import { batchId } from '@machinefi/telemetry'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTls } from '../../packages/stream/src/tls/openTls.js'
 import { createTestNode, type TestNode } from '../../packages/stream/test/createTestNode.js'
+import { createCertificates, opensslMissing } from './createCertificates.js'
 
-const openssl = '/usr/bin/openssl'
-
-describe.skipIf(!existsSync(openssl) && !process.env.CI)('TLS', () => {
-  let folder: string
+describe.skipIf(opensslMissing)(`TLS${opensslMissing ? `: ${opensslMissing}` : ''}`, () => {
+  let certificates: ReturnType<typeof createCertificates>
   let t: TestNode
-  const path = (name: string) => join(folder, name)
-  const run = (...args: string[]) => execFileSync(openssl, args, { cwd: folder, stdio: 'pipe' })
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  /** A certificate of the authority, for this machine. */
-  const issue = (name: string, ca = 'ca') => {
-    run('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
-    writeFileSync(path('ext'), 'subjectAltName=IP:127.0.0.1,DNS:localhost')
-    const signing = [
-      '-CA',
-      `${ca}.pem`,
-      '-CAkey',
-      `${ca}.key`,
-      '-CAcreateserial',
-      '-extfile',
-      'ext',
-    ]
-    run('x509', '-req', '-in', `${name}.csr`, ...signing, '-out', `${name}.pem`, '-days', '2')
-  }
-  const authority = (name: string) =>
-    run(
-      'req',
-      '-x509',
-      ...newKey,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.pem`,
-      '-subj',
-      `/CN=${name}`,
-    )
+  const path = (name: string) => certificates.path(name)
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'tls-'))
+    certificates = createCertificates()
+    const { authority, issue } = certificates
     for (const name of ['ca', 'fleet']) authority(name)
     issue('node')
     issue('walker', 'fleet')
@@ -67,18 +35,12 @@ describe.skipIf(!existsSync(openssl) && !process.env.CI)('TLS', () => {
 
   afterAll(async () => {
     await t?.[Symbol.asyncDispose]()
-    rmSync(folder, { force: true, recursive: true })
+    certificates?.remove()
   })
 
   const send = async (device: number, by: 'http' | 'mqtt', name?: string) => {
     const batch = await t.sign({ device })
-    const credentials = {
-      ca: readFileSync(path('ca.pem')),
-      ...(name !== undefined && {
-        cert: readFileSync(path(`${name}.pem`)),
-        key: readFileSync(path(`${name}.key`)),
-      }),
-    }
+    const credentials = certificates.credentials(name)
     const logKey = t.logSigner.publicKey
     const transport: Transport & { close?(): Promise<void> } =
       by === 'http'
@@ -135,7 +97,7 @@ describe.skipIf(!existsSync(openssl) && !process.env.CI)('TLS', () => {
         socket.on('error', reject)
       })
     expect(await seen()).toBe('node')
-    issue('renewed')
+    certificates.issue('renewed')
     copyFileSync(path('renewed.key'), path('node.key'))
     copyFileSync(path('renewed.pem'), path('node.pem'))
     while ((await seen()) !== 'renewed') await new Promise((resolve) => setTimeout(resolve, 200))

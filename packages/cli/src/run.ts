@@ -294,6 +294,10 @@ function define(context: Context): Command {
     .option('--max-age <duration>', 'how old a reading may get before it is sent', '10m')
     .option('--tls-cert <file>', 'certificate for HTTP and MQTT, PEM; read again on change')
     .option('--tls-key <file>', 'its key, PEM')
+    .option(
+      '--tls-client-ca <file>',
+      'let only clients in that have a certificate of this authority',
+    )
     .addOption(nodeOption())
     .addHelpText(
       'after',
