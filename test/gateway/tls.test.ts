@@ -1,12 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { toHex } from '@machinefi/core'
 import { readNodeNetwork } from '@machinefi/device'
 import { createTlsFetch, openKeyFile } from '@machinefi/device/node'
 import { createGateway, createReadingsMac, openGatewayStore } from '@machinefi/stream/gateway'
 import { connectAsync } from 'mqtt'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createTestNode, type TestNode } from '../../packages/stream/test/createTestNode.js'
 import { createCertificates, opensslMissing } from '../transports/createCertificates.js'
 
@@ -91,6 +95,36 @@ describe.skipIf(opensslMissing)(`TLS${opensslMissing ? `: ${opensslMissing}` : '
     expect(await g.gateway.stats()).toMatchObject({ authentic: 2, readings: 2, refused: 0 })
     const plain = g.gateway.urls.http!.replace('https', 'http')
     await expect(fetch(`${plain}/health`)).rejects.toThrow()
+  })
+
+  test('behavior: machinefi gateway start reads it again on SIGHUP', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
+    openGatewayStore(join(folder, 'gateway'), { create: true }).close()
+    certificates.issue('renewed')
+    for (const [from, to] of [
+      ['gateway', 'current'],
+      ['renewed', 'next'],
+    ] as const)
+      for (const kind of ['key', 'pem'])
+        copyFileSync(path(`${from}.${kind}`), join(folder, `${to}.${kind}`))
+    const program = fileURLToPath(new URL('../../scripts/machinefi.mjs', import.meta.url))
+    const args = ['--tls-cert', 'current.pem', '--tls-key', 'current.key', '--port', '0']
+    const gateway = spawn(
+      process.execPath,
+      [program, 'gateway', 'start', ...args, '--node', node, '--json'],
+      { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const exit = once(gateway, 'exit')
+    const [line] = await once(createInterface(gateway.stdout), 'line')
+    const { url } = JSON.parse(line)
+    expect(await certificates.readPeer(url)).toBe('gateway')
+    for (const kind of ['key', 'pem'])
+      renameSync(join(folder, `next.${kind}`), join(folder, `current.${kind}`))
+    gateway.kill('SIGHUP')
+    await vi.waitFor(async () => expect(await certificates.readPeer(url)).toBe('renewed'), 20_000)
+    gateway.kill()
+    expect(await exit).toEqual([0, null])
+    rmSync(folder, { force: true, recursive: true })
   })
 
   test('options: tls.clientCaFile: only clients of that authority', async () => {

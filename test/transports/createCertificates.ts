@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 
 const openssl = '/usr/bin/openssl'
 
@@ -38,6 +39,20 @@ export function createCertificates() {
           key: readFileSync(path(`${name}.key`)),
         }),
       }
+    },
+    /** The name of whom a server at `url` says it is. */
+    readPeer(url: string) {
+      return new Promise<string>((resolve, reject) => {
+        const { hostname: host, port } = new URL(url)
+        const socket = connect(
+          { ca: readFileSync(path('ca.pem')), host, port: Number(port) },
+          () => {
+            resolve(`${socket.getPeerCertificate().subject.CN}`)
+            socket.destroy()
+          },
+        )
+        socket.on('error', reject)
+      })
     },
     remove: () => rmSync(folder, { force: true, recursive: true }),
   }

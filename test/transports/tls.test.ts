@@ -1,5 +1,4 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:tls'
 import { http, type Transport } from '@machinefi/device'
 import { mqtt } from '@machinefi/device/mqtt'
 import { createTlsFetch } from '@machinefi/device/node'
@@ -64,6 +63,13 @@ describe.skipIf(opensslMissing)(`TLS${opensslMissing ? `: ${opensslMissing}` : '
     }
   }
 
+  /** Puts another certificate in the place of the node's. */
+  const install = (name: string) => {
+    certificates.issue(name)
+    copyFileSync(path(`${name}.key`), path('node.key'))
+    copyFileSync(path(`${name}.pem`), path('node.pem'))
+  }
+
   test('default: a client of the fleet is let in, over HTTP and MQTT', async () => {
     expect(t.node.urls).toMatchObject({
       http: expect.stringMatching(/^https:/),
@@ -84,28 +90,27 @@ describe.skipIf(opensslMissing)(`TLS${opensslMissing ? `: ${opensslMissing}` : '
   })
 
   test('behavior: a renewed certificate is used without a restart, a broken one is not', async () => {
-    const seen = () =>
-      new Promise<string>((resolve, reject) => {
-        const { hostname, port } = new URL(t.node.url!)
-        const socket = connect(
-          { ca: readFileSync(path('ca.pem')), host: hostname, port: Number(port) },
-          () => {
-            resolve(`${socket.getPeerCertificate().subject.CN}`)
-            socket.destroy()
-          },
-        )
-        socket.on('error', reject)
-      })
+    const seen = () => certificates.readPeer(t.node.url!)
     expect(await seen()).toBe('node')
-    certificates.issue('renewed')
-    copyFileSync(path('renewed.key'), path('node.key'))
-    copyFileSync(path('renewed.pem'), path('node.pem'))
+    install('renewed')
     while ((await seen()) !== 'renewed') await new Promise((resolve) => setTimeout(resolve, 200))
     writeFileSync(path('node.pem'), 'no certificate')
     const errors = t.errors.length
     while (t.errors.length === errors) await new Promise((resolve) => setTimeout(resolve, 200))
     expect(t.errors.at(-1)).toMatchObject({ name: 'NodeConfigurationError' })
     expect(await seen()).toBe('renewed')
+  })
+
+  test('behavior: reloadTls reads the certificate at once', async () => {
+    install('hurried')
+    t.node.reloadTls()
+    expect(await certificates.readPeer(t.node.url!)).toBe('hurried')
+    expect(await certificates.readPeer(t.node.urls.mqtt!)).toBe('hurried')
+    writeFileSync(path('node.pem'), 'no certificate')
+    const errors = t.errors.length
+    t.node.reloadTls()
+    expect(t.errors.slice(errors)).toMatchObject([{ name: 'NodeConfigurationError' }])
+    expect(await certificates.readPeer(t.node.url!)).toBe('hurried')
   })
 
   test('error: files that do not fit', () => {

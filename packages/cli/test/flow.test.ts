@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createCertificates, opensslMissing } from '../../../test/transports/createCertificates.js'
 import { startAnvil } from '../src/chain/startAnvil.js'
 import { runCli, startCli } from './runCli.js'
 
@@ -209,7 +210,31 @@ uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
     // The same directory again: it is this network's, and its lock is free.
     const again = startCli([...start, '--log-key', 'log.key', '--json'], { cwd, env })
     await again.until('\n')
+    expect(again.hangup()).toBe(0)
     again.stop()
     expect(await again.exit).toBe(0)
   })
+
+  test.skipIf(opensslMissing)(
+    `node start, with TLS${opensslMissing ? `: ${opensslMissing}` : ''}`,
+    async () => {
+      const certificates = createCertificates()
+      certificates.authority('ca')
+      certificates.issue('node')
+      const [pem, key] = ['node.pem', 'node.key'].map(certificates.path)
+      const start = ['node', 'start', '--network', 'weather.json', '--data', 'node', '--port', '0']
+      const tls = ['--log-key', 'log.key', '--tls-cert', pem!, '--tls-key', key!]
+      const node = startCli([...start, ...tls, '--json'], { cwd, env })
+      await node.until('\n')
+      const { url } = JSON.parse(node.stdout())
+      certificates.issue('renewed')
+      copyFileSync(certificates.path('renewed.pem'), pem!)
+      copyFileSync(certificates.path('renewed.key'), key!)
+      expect(node.hangup()).toBe(1)
+      expect(await certificates.readPeer(url)).toBe('renewed')
+      node.stop()
+      expect(await node.exit).toBe(0)
+      certificates.remove()
+    },
+  )
 })

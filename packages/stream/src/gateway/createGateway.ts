@@ -149,6 +149,7 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
       }
       return urls.http
     },
+    reloadTls: () => tls?.reload(),
     stats: intake.stats,
     close() {
       closing ??= (async () => {
@@ -185,6 +186,8 @@ export type Gateway = {
   readonly urls: { http?: string; mqtt?: string; coap?: string }
   /** Resolves to the URL of HTTP. */
   listen(options?: GatewayListenOptions): Promise<string>
+  /** Reads the certificate's files now, and not when their change is noticed. */
+  reloadTls(): void
   stats: ReturnType<typeof createIntake>['stats']
   /** Answers what is under way, delivers for a while, and lets go of the directory. */
   close(): Promise<void>

@@ -60,6 +60,7 @@ export async function startGateway(options: Options, context: Context): Promise<
   })
   try {
     const url = await gateway.listen(listenOptions)
+    if (listenOptions.tls) context.onHangup(gateway.reloadTls)
     const { coap, mqtt } = gateway.urls
     if (coap !== undefined) stderr.write(`${coap}: ${coapWarning}\n`)
     stdout.write(

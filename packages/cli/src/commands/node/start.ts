@@ -113,6 +113,7 @@ export async function startNode(options: Options, context: Context): Promise<voi
   })
   try {
     const url = await node.listen(listenOptions)
+    if (listenOptions.tls) context.onHangup(node.reloadTls)
     node.start()
     const { coap, mqtt } = node.urls
     if (coap !== undefined) context.stderr.write(`${coap}: ${coapWarning}\n`)
