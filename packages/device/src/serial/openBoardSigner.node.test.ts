@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { concatBytes, publicKeyToAddress, toHex, verifySignature } from '@machinefi/core'
+import { p256 } from '@noble/curves/nist.js'
 import { expect, test } from 'vitest'
 import { createSoftwareSigner } from '../signers/createSoftwareSigner.js'
 import { createFrameReader } from './createFrameReader.js'
@@ -20,7 +21,9 @@ function createLine(answer: (honest: Frame, asked: number) => Frame | undefined 
       for (const { frame } of reader.push(written)) {
         asked.push(frame!)
         const message = concatBytes(Uint8Array.of(0x19, 0x01), frame!.body)
-        const body = concatBytes(publicKeyToAddress(key.publicKey), await key.sign(message))
+        // As chips do, it leaves s as it comes.
+        const signature = p256.sign(message, key.privateKey, { lowS: false })
+        const body = concatBytes(publicKeyToAddress(key.publicKey), signature)
         const honest = { body, number: frame!.number, type: frameTypes.registration }
         const said = answer(honest, asked.length)
         if (said !== undefined) bytes.write(encodeFrame(said))

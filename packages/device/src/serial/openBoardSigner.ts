@@ -144,7 +144,7 @@ async function recoverKey(
   for (let recovery = 0; recovery < 4; recovery++) {
     try {
       const recovered = concatBytes(Uint8Array.of(recovery), signature)
-      const point = p256.Point.fromBytes(p256.recoverPublicKey(recovered, message, { lowS: false }))
+      const point = p256.Point.fromBytes(p256.recoverPublicKey(recovered, message))
       const publicKey = point.toBytes(false).slice(1)
       if (equalBytes(publicKeyToAddress(publicKey), address)) return publicKey
     } catch {
