@@ -209,6 +209,10 @@ function define(context: Context): Command {
         .makeOptionMandatory(),
     )
     .requiredOption('--public-key <hex>', 'of the device (X‖Y, 64 bytes)')
+    .option(
+      '--out <file>',
+      'write the records of the packets that verify here, as replay takes them',
+    )
     .option('--progress', 'print progress also where stderr is no terminal')
     .addHelpText(
       'after',
