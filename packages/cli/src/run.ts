@@ -233,13 +233,22 @@ function define(context: Context): Command {
     .option('--state <folder>', 'where the device keeps its place (beside the key by default)')
     .option('--shift', 'move the readings so that the last one is now')
     .option('--progress', 'print progress also where stderr is no terminal')
-    .addOption(networkOption())
-    .addOption(nodeOption())
+    .addOption(networkOrFileOption())
+    .addOption(
+      fromEnvironment(
+        '--node <url>',
+        'stream node; with a network file also mqtt://, mqtts:// or coap://',
+        'MACHINEFI_NODE',
+        'http://127.0.0.1:4270',
+      ),
+    )
+    .addOption(rpcOption())
     .addHelpText(
       'after',
       examples(
         'replay walk.csv --key walker.key --progress',
         'replay walk.csv --key walker.key --out walk.cborseq',
+        'replay walk.csv --key walker.key --network steps.json --node mqtts://hub.local',
       ),
     )
     .action(async (csv, options) =>
