@@ -362,6 +362,7 @@ export async function startNode(
         listening ??= listen(options)
         return listening
       },
+      reloadTls: () => tls?.reload(),
       start({ everyMs = 5000 } = {}) {
         if (maxHeadAgeMs !== Number.POSITIVE_INFINITY) return
         maxHeadAgeMs = Math.max(limits.maxHeadAgeMs, 2 * everyMs)
@@ -482,6 +483,8 @@ export type Node = {
   health(): { ok: boolean; problems: string[] } & Record<string, unknown>
   /** Serves HTTP, and what else is asked for; resolves to the URL. Once: a second call resolves to the same. */
   listen(options?: ListenOptions): Promise<string>
+  /** Reads the certificate's files now, and not when their change is noticed. */
+  reloadTls(): void
   /** Follows the chain, answers challenges and settles by a timer until it is closed. */
   start(options?: { everyMs?: number }): void
   /** Answers what was taken in, then lets go of the data directory. */

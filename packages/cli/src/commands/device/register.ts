@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { registerDevices, relayRegistration, signRegistration } from '@machinefi/contracts'
 import { BaseError, formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
+import type { OpenedSigner } from '@machinefi/device/node'
 import { type Address, getAddress, type Hash } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
@@ -12,37 +13,57 @@ import {
 } from '../../node/fetchNode.js'
 import { openDeviceSigner } from '../../options/openDeviceSigner.js'
 import { parseAccountAddress } from '../../options/parseAccountAddress.js'
+import { parseInteger } from '../../options/parseInteger.js'
 import { parseUrl } from '../../options/parseUrl.js'
 import { formatJson } from '../../output/formatJson.js'
 
 type Options = {
   account?: string
+  baud: string
   join: boolean
   json?: boolean
   network?: string
   node: string
   owner?: string
+  port?: string
   relay?: boolean
   rpc: string
 }
 
 /** `machinefi device register`: the device signs, the account pays; by default it joins as well. */
 export async function registerDevice(
-  file: string,
+  file: string | undefined,
   options: Options,
   context: Context,
 ): Promise<void> {
-  const signer = await openDeviceSigner(file, context)
+  const { signer, next } = await openSigner(file, options, context)
   try {
-    await register(signer, file, options, context)
+    await register(signer, next, options, context)
   } finally {
     await signer.close()
   }
 }
 
+/** What signs: a key file, or a board; and what sends its readings then. */
+async function openSigner(
+  file: string | undefined,
+  { baud, port }: Options,
+  context: Context,
+): Promise<{ signer: OpenedSigner; next: string }> {
+  if ((file === undefined) === (port === undefined)) throw new DeviceNotNamedError()
+  if (file !== undefined) {
+    const signer = await openDeviceSigner(file, context)
+    return { signer, next: `machinefi replay readings.csv --key ${file}` }
+  }
+  const baudRate = parseInteger('--baud', baud, { least: 1, most: 4_000_000 })
+  const { openBoardSigner, openSerialPort } = await import('@machinefi/device/serial')
+  const signer = await openBoardSigner(await openSerialPort(port!, { baudRate }))
+  return { signer, next: `machinefi bridge --port ${port}` }
+}
+
 async function register(
   signer: Signer,
-  file: string,
+  next: string,
   options: Options,
   context: Context,
 ): Promise<void> {
@@ -67,7 +88,7 @@ async function register(
       sent.transaction === undefined
         ? 'It was registered to this owner already: nothing was left to do.\n'
         : options.join
-          ? `Registered and joined${options.relay ? '; the node paid' : ''}. It earns from the next window on.\nNext: machinefi replay readings.csv --key ${file}\n`
+          ? `Registered and joined${options.relay ? '; the node paid' : ''}. It earns from the next window on.\nNext: ${next}\n`
           : 'Registered.\n',
     )
   }
@@ -141,5 +162,12 @@ export class RelayOptionsError extends BaseError {
       kind: 'input',
       metaMessages: ['The node pays, and only for devices that join its network.'],
     })
+  }
+}
+
+export class DeviceNotNamedError extends BaseError {
+  override readonly name = 'DeviceNotNamedError'
+  constructor() {
+    super('A key file is needed, or --port, and not both.', { kind: 'input' })
   }
 }

@@ -1,7 +1,13 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { bondOperator, readConfig, readOperator } from '@machinefi/contracts'
-import { BaseError, toHex } from '@machinefi/core'
+import {
+  BaseError,
+  isDevelopmentChain,
+  isPublishedTestKey,
+  PublishedKeyError,
+  toHex,
+} from '@machinefi/core'
 import { openKeyFile } from '@machinefi/device/node'
 import { ChallengeError, createNode, type ListenOptions } from '@machinefi/stream'
 import { formatEther } from 'viem'
@@ -50,6 +56,11 @@ export async function startNode(options: Options, context: Context): Promise<voi
     algorithm: 'ES256',
     create: true,
   })
+  // Before it is bonded: receipts of a log that anyone can sign for promise nothing.
+  if (isPublishedTestKey(logSigner.publicKey)) {
+    if (!isDevelopmentChain(client.chain.id)) throw new PublishedKeyError()
+    context.stderr.write(`${options.logKey}: a published test key. Anyone can sign as this log.\n`)
+  }
   for (const { fromBlock, network } of files) {
     const operator = await readOperator(client, {
       fromBlock,
@@ -107,6 +118,7 @@ export async function startNode(options: Options, context: Context): Promise<voi
   })
   try {
     const url = await node.listen(listenOptions)
+    if (listenOptions.tls) context.onHangup(node.reloadTls)
     node.start()
     const { coap, mqtt } = node.urls
     if (coap !== undefined) context.stderr.write(`${coap}: ${coapWarning}\n`)
