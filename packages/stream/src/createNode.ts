@@ -5,7 +5,16 @@ import {
   type Network,
   registerDevices,
 } from '@machinefi/contracts'
-import { type BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import {
+  type BaseError,
+  fromHex,
+  isDevelopmentChain,
+  isPublishedTestKey,
+  PublishedKeyError,
+  publicKeyToAddress,
+  type Signer,
+  toHex,
+} from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
 import type { Chain } from './chain/chain.js'
@@ -39,6 +48,7 @@ import { openTls, type Tls, type TlsFiles } from './tls/openTls.js'
  * Nothing is served before `listen`, nothing posted before `settle` or `start`.
  *
  * @throws {DataDirectoryError} the directory is in use, foreign or damaged.
+ * @throws {PublishedKeyError} everyone has the log key, and this is no development chain.
  * @throws {NodeConfigurationError} a schema or a metric that is not the network's, or another log
  *   key than the operator is bonded with. Not bonded yet is no error, but a problem in `health`.
  */
@@ -103,6 +113,11 @@ export async function startNode(
   const limits = { ...defaultLimits, ...options.limits }
   if (logSigner.algorithm !== 'ES256' || logSigner.publicKey.length !== 64)
     throw new NodeConfigurationError('The log key is a P-256 key.')
+  if (
+    isPublishedTestKey(logSigner.publicKey) &&
+    options.networks.some(({ chainId }) => !isDevelopmentChain(chainId))
+  )
+    throw new PublishedKeyError()
   if (!(limits.maxSkewMs >= 0 && limits.maxSkewMs <= greatestSkewMs))
     throw new NodeConfigurationError(`maxSkewMs is at most ${greatestSkewMs}.`)
   const { chains, networks } = options
