@@ -26,7 +26,7 @@ async function setup() {
     store: openFileStore(join(cwd, 'outbox')),
     transport: {
       maxBatches: 100,
-      readNextSeq: async () => 0,
+      readDevice: async () => ({ nextSeq: 0 }),
       send: async () => {
         throw new TransportError('away')
       },

@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { BaseError, equalBytes } from '@machinefi/core'
+import { decodeReceipt } from '@machinefi/proof'
 import type { Row } from '@machinefi/telemetry'
-import type { QueuedBatch } from '../transports/transport.js'
+import type { QueuedBatch, Transport } from '../transports/transport.js'
 import type { BatchState, IndexedBatch } from './createBatchIndex.js'
 import { createStoreState } from './createStoreState.js'
 import {
@@ -11,6 +12,7 @@ import {
   decodeEntries,
   type Entry,
   encodeEntry,
+  type StoreTimes,
 } from './entries.js'
 import { StoreDamagedError, StoreFailedError, StoreMismatchError } from './fileStoreErrors.js'
 import { lockDirectory } from './lockDirectory.js'
@@ -32,12 +34,13 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     maxBytes = 64 * 1024 * 1024,
     whenFull = 'reject',
     keepDeliveredBytes = 16 * 1024 * 1024,
-    keepDeliveredMs = 10 * 86_400_000,
+    keepDeliveredMs = 30 * 86_400_000,
     segmentBytes = 1024 * 1024,
   } = options
   const path = resolve(directory)
   const state = createStoreState({ keepDeliveredBytes, keepDeliveredMs })
-  let identity: Store.Identity
+  let identity: Store.Identity & StoreTimes
+  let getTransport: (() => Transport) | undefined
   let onDropped: ((batches: readonly DroppedBatch[]) => void) | undefined
   let segments: Segments | undefined
   let unlock: (() => Promise<void>) | undefined
@@ -47,6 +50,10 @@ export function openFileStore(directory: string, options: openFileStore.Options 
   const dropping = new Set<number>()
   let droppingBytes = 0
   let tidying = false
+  /** Whether a question to the node is under way, and the times between which there is none. */
+  let asking = false
+  let quiet = { from: Infinity, to: Infinity }
+  let abort = new AbortController()
   /** Everything but `appendRow`, `reserve` and `appendBatch` happens one at a time. */
   let tail: Promise<unknown> = Promise.resolve()
 
@@ -95,9 +102,10 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       if (!equalBytes(known.network, identity.network))
         throw new StoreMismatchError(path, 'network')
       if (!equalBytes(known.device, identity.device)) throw new StoreMismatchError(path, 'device')
-      const other = known.schema !== identity.schema || known.fields !== identity.fields
+      const differs = (name: keyof typeof known) => !Object.is(known[name], identity[name])
+      const other = differs('schema') || differs('fields')
       if (other && state.size().rows > 0) throw new StoreMismatchError(path, 'schema')
-      if (!other) return
+      if (!other && !differs('windowMs') && !differs('finalAfterMs')) return
     }
     await append([{ type: 'identity', ...identity, ...state.position() }])
     await syncDirectory(dirname(path))
@@ -194,8 +202,11 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       const batch = state.index.get(seq)
       if (batch?.segment !== number) continue
       const problem = state.problem(seq)
-      entries.push({ ...entry, state: batch.state === 'refused' ? 'queued' : batch.state })
+      entries.push(entry)
       if (problem !== undefined) entries.push({ type: 'refuse', seq, problem })
+      if (batch.state === 'kept' || batch.state === 'again')
+        entries.push({ type: 'deliver', seq, at: batch.deliveredAt })
+      if (batch.state === 'again') entries.push({ type: 'requeue', seq })
     }
     // One that was dropped meanwhile stays so.
     const applies = (entry: Entry) => 'seq' in entry && state.index.get(entry.seq) !== undefined
@@ -229,11 +240,56 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     return entries.map(({ bytes, end, id, seq }) => ({ seq, id, bytes, end }))
   }
 
+  /**
+   * Asks the node which windows are final, and gives up what is kept of them: when some could be,
+   * and not more often than four times a window.
+   */
+  function follow() {
+    const now = state.time()
+    const { finalAfterMs, windowMs } = identity
+    if (asking || Number.isNaN(windowMs) || (now >= quiet.from && now < quiet.to)) return
+    // What is delivered from now on is not due before.
+    let due = now + finalAfterMs
+    for (const { until } of state.held()) due = Math.min(due, until)
+    // By this run, or by one before.
+    const { finalAt } = state.position()
+    if (finalAt <= now) due = Math.max(due, finalAt + windowMs / 4)
+    quiet = { from: now, to: due }
+    if (now < due) return
+    quiet.to = now + windowMs / 4
+    asking = true
+    ask()
+      .catch(() => {})
+      .finally(() => {
+        asking = false
+      })
+  }
+
+  async function ask() {
+    const { device, network } = identity
+    const { signal } = abort
+    const known = await getTransport?.().readDevice?.({ device, network, signal })
+    if (typeof known?.finalBefore !== 'number' || signal.aborted) return
+    const at = state.time()
+    // Nothing is final that is not over.
+    const before = Math.min(known.finalBefore, at)
+    await exclusive(async () => {
+      const final = [...state.held()].filter(({ until, windowEnd }) => {
+        return windowEnd <= before && until <= at
+      })
+      const entries: Entry[] = final.map(({ seq }) => ({ type: 'remove', seq }))
+      await appendLoosely([{ type: 'final', before, at }, ...entries])
+    })
+  }
+
   return {
     lasting: true,
     open(opened, options = {}) {
-      identity = opened
+      const { windowMs = Number.NaN, finalAfterMs = defaultFinalAfterMs } = options.network ?? {}
+      identity = { ...opened, windowMs, finalAfterMs }
+      getTransport = options.getTransport
       onDropped = options.onDropped
+      abort = new AbortController()
       return exclusive(async () => {
         await mkdir(path, { recursive: true, mode: 0o700 })
         unlock = await lockDirectory(path)
@@ -264,7 +320,7 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     },
     async appendBatch({ bytes, end, id, seq }) {
       const count = state.countOf(seq)
-      await append([{ type: 'batch', state: 'queued', seq, end, count, id, bytes }])
+      await append([{ type: 'batch', seq, end, count, id, bytes }])
       // Its rows were of use until now: while the node is away, nothing else would make room.
       if (isMostlyUseless()) tidySoon()
     },
@@ -285,8 +341,13 @@ export function openFileStore(directory: string, options: openFileStore.Options 
         return readBatches(newest ? taken.reverse() : taken)
       })
     },
-    deliver: (seqs) =>
-      exclusive(() => appendLoosely(seqs.map((seq) => ({ type: 'deliver', seq })))),
+    async deliver(seqs, deliveries) {
+      await exclusive(() => {
+        const at = state.receive(newestDate(deliveries))
+        return appendLoosely(seqs.map((seq) => ({ type: 'deliver', seq, at })))
+      })
+      follow()
+    },
     remove: (seqs) => exclusive(() => appendLoosely(seqs.map((seq) => ({ type: 'remove', seq })))),
     refuse: (seq, problem) => exclusive(() => append([{ type: 'refuse', seq, problem }])),
     async refused() {
@@ -298,6 +359,7 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     rewind: (lastTime) => exclusive(() => append([{ type: 'rewind', lastTime }])),
     size: () => state.size(),
     close() {
+      abort.abort()
       return exclusive(async () => {
         const open = segments
         segments = undefined
@@ -326,12 +388,31 @@ export declare namespace openFileStore {
     whenFull?: Store.WhenFull | undefined
     /** Bound of the delivered batches that are kept, for another node; 0 keeps none. @default 16 MiB */
     keepDeliveredBytes?: number | undefined
-    /** How much older than the newest reading a kept batch may get. @default 10 days */
+    /**
+     * How much older a kept batch may get than the newest reading, and than the date of the newest
+     * receipt. @default 30 days
+     */
     keepDeliveredMs?: number | undefined
     /** Length at which a file is followed by the next. @default 1 MiB */
     segmentBytes?: number | undefined
   }
   type ErrorType = StoreDamagedError | StoreFailedError | StoreFullError | StoreMismatchError
+}
+
+/** Those of a network as it is made by default, 1 hour and 7 days, and some. */
+const defaultFinalAfterMs = 8 * 86_400_000
+
+/** The latest date of receipts, ms; undefined where no transport brings any. */
+function newestDate(deliveries: readonly Transport.Delivery[] = []): number | undefined {
+  const dates: number[] = []
+  for (const delivery of deliveries)
+    if (delivery.status === 'delivered')
+      try {
+        dates.push(decodeReceipt(delivery.receipt).time)
+      } catch {
+        // A transport that verifies receipts has let none through that cannot be read.
+      }
+  return dates.length === 0 ? undefined : Math.max(...dates)
 }
 
 type AppendOptions = {
