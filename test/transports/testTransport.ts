@@ -166,12 +166,17 @@ export function testTransport(name: string, open: () => Promise<Stand>) {
       ])
     })
 
-    test('behavior: the next seq', async () => {
+    test('behavior: the next seq, and which windows are final', async () => {
       const device = used++
       const address = (await t.sign({ device })).device
       const ask = async () =>
         (await transport.readDevice!({ device: address, network: t.id })).nextSeq
       expect(await ask()).toBe(0)
+      await t.node.settle()
+      const finalBefore = t.chain.network.firstWindow * dayMs
+      expect(await transport.readDevice!({ device: address, network: t.id })).toMatchObject({
+        finalBefore,
+      })
       await t.ingest(await t.sign({ device, seq: 6 }))
       expect(await ask()).toBe(7)
       const stranger = new Uint8Array(20).fill(3)

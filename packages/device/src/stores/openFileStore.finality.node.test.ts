@@ -213,6 +213,20 @@ test.each([undefined, null, 'all of them', Number.NaN, {}])(
   },
 )
 
+test('behavior: a device that wakes up for a moment hears the answer', async () => {
+  const t = setup()
+  t.node.finalBefore = Number.MAX_SAFE_INTEGER
+  for (let day = 0; day < 9; day++) {
+    await t.device.close()
+    t.device = t.open()
+    t.clocks.device = t.clocks.node = start + day * dayMs
+    await t.device.record({ steps: 1 })
+    await t.device.flush()
+  }
+  await t.device.close()
+  expect(await readFileStore(dir)).toMatchObject({ kept: 3 })
+})
+
 test('error: a node that does not answer holds up nothing, not even the end', async () => {
   const away = {
     ...toTransport(createTestNode({ network: network.id })),

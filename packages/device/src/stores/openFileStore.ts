@@ -50,10 +50,10 @@ export function openFileStore(directory: string, options: openFileStore.Options 
   const dropping = new Set<number>()
   let droppingBytes = 0
   let tidying = false
-  /** Whether a question to the node is under way, and the times between which there is none. */
-  let asking = false
+  /** The question to the node that is under way, and the times between which there is none. */
+  let asking: Promise<void> | undefined
   let quiet = { from: Infinity, to: Infinity }
-  let abort = new AbortController()
+  let abort = () => {}
   /** Everything but `appendRow`, `reserve` and `appendBatch` happens one at a time. */
   let tail: Promise<unknown> = Promise.resolve()
 
@@ -257,19 +257,26 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     quiet = { from: now, to: due }
     if (now < due) return
     quiet.to = now + windowMs / 4
-    asking = true
-    ask()
+    asking = ask()
       .catch(() => {})
       .finally(() => {
-        asking = false
+        asking = undefined
       })
   }
 
   async function ask() {
     const { device, network } = identity
-    const { signal } = abort
-    const known = await getTransport?.().readDevice?.({ device, network, signal })
-    if (typeof known?.finalBefore !== 'number' || signal.aborted) return
+    const controller = new AbortController()
+    const { signal } = controller
+    const aborted = new Promise<undefined>((resolve) => {
+      abort = () => {
+        controller.abort()
+        resolve(undefined)
+      }
+    })
+    const answer = getTransport?.().readDevice?.({ device, network, signal })
+    const known = await Promise.race([answer, aborted])
+    if (typeof known?.finalBefore !== 'number') return
     const at = state.time()
     // Nothing is final that is not over.
     const before = Math.min(known.finalBefore, at)
@@ -289,7 +296,6 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       identity = { ...opened, windowMs, finalAfterMs }
       getTransport = options.getTransport
       onDropped = options.onDropped
-      abort = new AbortController()
       return exclusive(async () => {
         await mkdir(path, { recursive: true, mode: 0o700 })
         unlock = await lockDirectory(path)
@@ -358,8 +364,11 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     requeue: (seqs) => exclusive(() => append(seqs.map((seq) => ({ type: 'requeue', seq })))),
     rewind: (lastTime) => exclusive(() => append([{ type: 'rewind', lastTime }])),
     size: () => state.size(),
-    close() {
-      abort.abort()
+    async close() {
+      // A device that wakes up for a moment would else never hear an answer.
+      const timer = setTimeout(abort, maxAnswerMs)
+      await asking
+      clearTimeout(timer)
       return exclusive(async () => {
         const open = segments
         segments = undefined
@@ -398,6 +407,9 @@ export declare namespace openFileStore {
   }
   type ErrorType = StoreDamagedError | StoreFailedError | StoreFullError | StoreMismatchError
 }
+
+/** How long the end waits for the answer to a question. */
+const maxAnswerMs = 1000
 
 /** Those of a network as it is made by default, 1 hour and 7 days, and some. */
 const defaultFinalAfterMs = 8 * 86_400_000
