@@ -189,6 +189,8 @@ export function createStoreState(bounds: createStoreState.Options) {
     /** Rows of a batch that is reserved. */
     countOf: (seq: number) => reserved.get(seq)?.count ?? 0,
     index,
+    /** Drops a batch from what is known. */
+    forget,
     problem: (seq: number) => problems.get(seq),
     usefulBytes: (segment?: number) =>
       segment === undefined ? usefulBytes : (useful.get(segment) ?? 0),

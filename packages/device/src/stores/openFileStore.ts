@@ -15,6 +15,7 @@ import {
   type StoreTimes,
 } from './entries.js'
 import { StoreDamagedError, StoreFailedError, StoreMismatchError } from './fileStoreErrors.js'
+import { isDiskFull } from './isDiskFull.js'
 import { lockDirectory } from './lockDirectory.js'
 import { openSegments, type Segments } from './openSegments.js'
 import { segmentPath } from './readSegments.js'
@@ -50,6 +51,8 @@ export function openFileStore(directory: string, options: openFileStore.Options 
   const dropping = new Set<number>()
   let droppingBytes = 0
   let tidying = false
+  /** Whether the last write found no room. */
+  let full = false
   /** The question to the node that is under way, and the times between which there is none. */
   let asking: Promise<void> | undefined
   let quiet = { from: Infinity, to: Infinity }
@@ -77,6 +80,8 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       const parts = entries.map(encodeEntry)
       segments.append(parts.length === 1 ? parts[0]! : Buffer.concat(parts), (place) => {
         settled?.()
+        full = 'error' in place && isDiskFull(place.error)
+        if (full) tidySoon()
         if ('error' in place) return reject(new StoreFailedError(path, place.error))
         let { offset } = place
         for (const [i, entry] of entries.entries()) {
@@ -107,7 +112,14 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       if (other && state.size().rows > 0) throw new StoreMismatchError(path, 'schema')
       if (!other && !differs('windowMs') && !differs('finalAfterMs')) return
     }
-    await append([{ type: 'identity', ...identity, ...state.position() }])
+    const entry: Entry = { type: 'identity', ...identity, ...state.position() }
+    try {
+      await append([entry])
+    } catch (error) {
+      // What is here is delivered all the same. The segment that is begun next says it.
+      if (!full) throw error
+      state.apply(entry, 0, 0)
+    }
     await syncDirectory(dirname(path))
   }
 
@@ -171,9 +183,21 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     tidying = false
     if (segments === undefined) return
     try {
+      if (full) giveWay()
       await dropUseless()
       while (isMostlyUseless() && (await moveOldest())) await dropUseless()
     } catch {}
+  }
+
+  /** On a disk that is full, what is kept for another node makes room for what no node has. */
+  function giveWay() {
+    const [oldest, next] = segments!.list
+    if (next === undefined) return
+    const kept = [...state.index.batches(['kept'])].filter(
+      ({ segment }) => segment === oldest!.number,
+    )
+    const bytes = kept.reduce((sum, { length }) => sum + batchHeadBytes + length, 0)
+    if (bytes === state.usefulBytes(oldest!.number)) for (const { seq } of kept) state.forget(seq)
   }
 
   async function dropUseless() {
