@@ -80,6 +80,9 @@ async function fill() {
   await file.close()
 }
 
+// Where no room is ever made, it would wait for good.
+setTimeout(() => process.exit(1), 30_000).unref()
+
 if (mode === 'prepare') {
   const { device } = openDevice('outbox', away)
   for (let time = start; time < start + 20_000; time += 500) {

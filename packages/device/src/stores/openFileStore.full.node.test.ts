@@ -38,6 +38,7 @@ test.skipIf(!canMount)(
     const script = `${mount} '${disk}' && { ${run} '${disk}' prepare; ${run} '${disk}' open; }`
     const { status, stderr, stdout } = spawnSync('unshare', [...unshare, 'sh', '-c', script], {
       encoding: 'utf8',
+      timeout: 50_000,
     })
     expect({ status, stderr: stderr.replace(/^Killed\n/, '') }).toEqual({ status: 0, stderr: '' })
     const all = JSON.parse(stdout)
