@@ -5,10 +5,17 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-const unshare = ['--user', '--map-root-user', '--mount']
+const [command, ...unshare] = [
+  'unshare',
+  '--user',
+  '--map-root-user',
+  '--mount',
+  'sh',
+  '-c',
+] as const
 const mount = 'mount -t tmpfs -o size=3m tmpfs'
 /** A file system of three megabytes, which is gone with the process that made it. */
-const canMount = spawnSync('unshare', [...unshare, 'sh', '-c', `${mount} /mnt`]).status === 0
+const canMount = spawnSync(command, [...unshare, `${mount} /mnt`]).status === 0
 const title = canMount ? '' : ' (there is no unshare that may mount here)'
 
 let dir: string
@@ -36,7 +43,7 @@ test.skipIf(!canMount)(
       `'${process.execPath}' '${join(dir, 'runFullDisk.mjs')}'`,
     ]
     const script = `${mount} '${disk}' && { ${run} '${disk}' prepare; ${run} '${disk}' open; }`
-    const { status, stderr, stdout } = spawnSync('unshare', [...unshare, 'sh', '-c', script], {
+    const { status, stderr, stdout } = spawnSync(command, [...unshare, script], {
       encoding: 'utf8',
       timeout: 50_000,
     })
