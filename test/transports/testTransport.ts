@@ -166,16 +166,22 @@ export function testTransport(name: string, open: () => Promise<Stand>) {
       ])
     })
 
-    test('behavior: the next seq', async () => {
+    test('behavior: the next seq, and which windows are final', async () => {
       const device = used++
       const address = (await t.sign({ device })).device
-      const ask = () => transport.readNextSeq!({ device: address, network: t.id })
+      const ask = async () =>
+        (await transport.readDevice!({ device: address, network: t.id })).nextSeq
       expect(await ask()).toBe(0)
+      await t.node.settle()
+      const finalBefore = t.chain.network.firstWindow * dayMs
+      expect(await transport.readDevice!({ device: address, network: t.id })).toMatchObject({
+        finalBefore,
+      })
       await t.ingest(await t.sign({ device, seq: 6 }))
       expect(await ask()).toBe(7)
       const stranger = new Uint8Array(20).fill(3)
       await expect(
-        transport.readNextSeq!({ device: stranger, network: t.id }),
+        transport.readDevice!({ device: stranger, network: t.id }),
       ).rejects.toMatchObject({ kind: 'transport' })
     })
 
@@ -195,7 +201,8 @@ export function testTransport(name: string, open: () => Promise<Stand>) {
       for (let i = 0; i < 10; i++)
         await device.record({ steps: i }, { time: t.now - dayMs + i * minuteMs })
       await device.flush()
-      const before = await transport.readNextSeq!({ device: device.address, network: t.id })
+      const ask = () => transport.readDevice!({ device: device.address, network: t.id })
+      const before = (await ask()).nextSeq
       await t.node.close()
       for (let i = 10; i < 100; i++)
         await device.record({ steps: i }, { time: t.now - dayMs + i * minuteMs })
@@ -205,7 +212,7 @@ export function testTransport(name: string, open: () => Promise<Stand>) {
       t.node = await t.open()
       await stand.listen(t)
       await flushed
-      const after = await transport.readNextSeq!({ device: device.address, network: t.id })
+      const after = (await ask()).nextSeq
       expect(after - before).toBe(18)
       const url = `${t.node.url}/networks/${toHex(t.id)}/devices/${device.did}`
       expect(await (await fetch(url)).json()).toMatchObject({ batches: after - before + 2 })

@@ -5,6 +5,7 @@ import { createDevice, createSoftwareSigner, TransportError } from '@machinefi/d
 import { openFileStore } from '@machinefi/device/node'
 import { defineSchema } from '@machinefi/telemetry'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { createTestNode, toTransport } from '../../device/test/createTestNode.js'
 import { runCli } from './runCli.js'
 
 let cwd: string
@@ -26,7 +27,7 @@ async function setup() {
     store: openFileStore(join(cwd, 'outbox')),
     transport: {
       maxBatches: 100,
-      readNextSeq: async () => 0,
+      readDevice: async () => ({ nextSeq: 0 }),
       send: async () => {
         throw new TransportError('away')
       },
@@ -56,6 +57,8 @@ test('default: while the device is at work, and changing nothing', async () => {
     refused   0 batches
     dropped   0 batches, to make room
     kept      0 batches, N bytes, for another node
+    until     –
+    final     the node was not asked yet
     next seq  2
     disk      N bytes
     "
@@ -76,9 +79,51 @@ test('options: --json', async () => {
     nextSeq: 2,
     lastTime: start + 6000,
     ...stored,
+    final: null,
+    held: null,
     diskBytes: readAll().join('').length / 2,
   })
   await device.close()
+})
+
+test('behavior: shows what is kept until final, and until when', async () => {
+  const node = createTestNode({ network: new Uint8Array(32).fill(1), clock: () => now })
+  node.finalBefore = start + 86_400_000
+  let now = start
+  const device = createDevice({
+    clock: () => now,
+    maxRows: 1,
+    network: { id: new Uint8Array(32).fill(1), windowMs: 86_400_000, finalAfterMs: 2 * 86_400_000 },
+    nextSeq: 0,
+    schema: defineSchema({ id: 5, tickMs: 1000, fields: { steps: { unit: 'count' } } }),
+    signer: createSoftwareSigner({ privateKey: new Uint8Array(32).fill(1) }),
+    store: openFileStore(join(cwd, 'outbox')),
+    transport: toTransport(node),
+  })
+  for (let day = 0; day < 4; day++) {
+    now = start + day * 86_400_000
+    await device.record({ steps: 1 })
+    await device.flush()
+  }
+  await device.close()
+  const { stdout } = await runCli(['device', 'outbox', 'outbox'], { cwd })
+  expect(
+    stdout
+      .replaceAll(/[\d,]+ bytes/g, 'N bytes')
+      .split('\n')
+      .slice(7, 10)
+      .join('\n'),
+  ).toMatchInlineSnapshot(`
+      "kept      3 batches, N bytes, for another node
+      until     their windows are final: from 2026-04-17T00:00:00.000Z to 2026-04-19T00:00:00.000Z at the earliest
+      final     before 2026-04-14T00:00:00.000Z, as the node said at 2026-04-16T00:00:00.000Z"
+    `)
+  const json = await runCli(['device', 'outbox', 'outbox', '--json'], { cwd })
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    final: { at: now, before: start + 86_400_000 },
+    held: { first: start + 4 * 86_400_000, last: start + 6 * 86_400_000 },
+    kept: 3,
+  })
 })
 
 test('error: no store', async () => {

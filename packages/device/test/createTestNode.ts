@@ -14,6 +14,8 @@ export function createTestNode(options: { network: Uint8Array; clock?: () => num
 
   return {
     batches,
+    /** What it says of final windows; of itself nothing. */
+    finalBefore: undefined as unknown,
     known,
     logKey: signer.publicKey,
     operator,
@@ -75,6 +77,6 @@ export function toTransport(node: TestNode, options: { maxBatches?: number } = {
       }
       return deliveries
     },
-    readNextSeq: async () => node.nextSeq(),
+    readDevice: async () => ({ nextSeq: node.nextSeq(), finalBefore: node.finalBefore }),
   }
 }

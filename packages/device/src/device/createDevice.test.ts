@@ -681,7 +681,7 @@ describe('seq', () => {
 
   test('behavior: a key generated in this process begins at 0, once, without asking', async () => {
     const { clock, node, signer } = setup()
-    const { readNextSeq: _, ...transport } = toTransport(node)
+    const { readDevice: _, ...transport } = toTransport(node)
     const first = setup({ signer, transport, clock })
     await recordAll(first.device, [0])
     await first.device.flush()
@@ -741,13 +741,13 @@ describe('seq', () => {
     const { clock } = setup()
     const node = createTestNode({ network: id, clock })
     let away = true
-    const readNextSeq = async () => {
+    const readDevice = async () => {
       if (away) throw new TransportError('away')
-      return 41
+      return { nextSeq: 41 }
     }
     const signer = createSoftwareSigner({ privateKey })
     const sign = vi.fn(signer.sign)
-    const transport = { ...toTransport(node), readNextSeq }
+    const transport = { ...toTransport(node), readDevice }
     const { device } = setup({ transport, signer: { ...signer, sign }, maxRows: 1 })
     await recordAll(device, [0, 1000])
     await vi.waitFor(() => expect(device.stats().lastError).toBeDefined())
@@ -764,7 +764,7 @@ describe('seq', () => {
   test('options: nextSeq', async () => {
     const { clock } = setup()
     const node = createTestNode({ network: id, clock })
-    const { readNextSeq: _, ...transport } = toTransport(node)
+    const { readDevice: _, ...transport } = toTransport(node)
     const { device } = setup({ transport, nextSeq: 7 })
     await device.record({ steps: 1 })
     await device.flush()
@@ -774,7 +774,7 @@ describe('seq', () => {
 
   test('error: unknown', async () => {
     const { clock } = setup()
-    const { readNextSeq: _, ...transport } = toTransport(createTestNode({ network: id, clock }))
+    const { readDevice: _, ...transport } = toTransport(createTestNode({ network: id, clock }))
     const { device } = setup({ transport, signer: createSoftwareSigner({ privateKey }) })
     const error = { name: 'SequenceUnknownError' }
     await expect(device.record({ steps: 1 })).rejects.toMatchObject(error)

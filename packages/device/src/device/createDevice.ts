@@ -95,6 +95,13 @@ export function createDevice<const schema extends Schema>(
   let appending: Promise<void> | undefined
   let closing: Promise<void> | undefined
 
+  const identity: Store.Identity = {
+    network: network.id,
+    device: address,
+    schema: schema.id,
+    fields: schema.fields.length,
+  }
+  const getTransport = () => transport
   const outbox = createOutbox({
     ...options,
     clock,
@@ -102,19 +109,13 @@ export function createDevice<const schema extends Schema>(
     readNextSeq,
     retry: { minMs, maxMs },
     store,
-    getTransport: () => transport,
+    getTransport,
   })
   const opening = open()
 
   function open(): Promise<void> | undefined {
-    const identity = {
-      network: network.id,
-      device: address,
-      schema: schema.id,
-      fields: schema.fields.length,
-    }
     try {
-      const contents = store.open(identity, { onDropped: outbox.drop })
+      const contents = store.open(identity, { getTransport, network, onDropped: outbox.drop })
       if (!(contents instanceof Promise)) return start(contents)
       return contents.then(start).catch(refuseToStart)
     } catch (error) {
@@ -126,7 +127,7 @@ export function createDevice<const schema extends Schema>(
     if (state !== 'opening') return
     const nextSeq = contents.nextSeq ?? firstSeq
     if (nextSeq !== undefined) takeUnusedKey(signer.publicKey, network.id)
-    else if (transport.readNextSeq === undefined && !isUnusedKey(signer.publicKey, network.id))
+    else if (!transport.readDevice && !isUnusedKey(signer.publicKey, network.id))
       return refuseToStart(new SequenceUnknownError())
     outbox.open({ ...contents, nextSeq })
     lastTime = storedTime = contents.lastTime ?? lastTime
@@ -141,9 +142,10 @@ export function createDevice<const schema extends Schema>(
 
   async function readNextSeq(signal: AbortSignal): Promise<number> {
     if (takeUnusedKey(signer.publicKey, network.id)) return 0
-    const nextSeq = await transport.readNextSeq?.({ network: network.id, device: address, signal })
+    const known = await transport.readDevice?.({ ...identity, signal })
+    const nextSeq = known?.nextSeq
     if (nextSeq === undefined) throw new SequenceUnknownError()
-    if (nextSeq === 0 && store.lasting === true) return 0
+    if (nextSeq === 0 && store.lasting) return 0
     // The node may say this, even 0, while batches of an earlier run are under way to it, and may
     // have said the same to that run: only chance tells the two apart.
     return nextSeq + resumeGap * (1 + Math.floor(resumeSlots * Math.random()))
@@ -370,6 +372,11 @@ export declare namespace createDevice {
     id: Uint8Array
     windowMs: number
     maxRowsBytes?: number | undefined
+    /**
+     * Least time from the end of a window until it can be final: grace and challenge window. No node
+     * can make a store forget what was delivered sooner. @default 8 days
+     */
+    finalAfterMs?: number | undefined
     /** A published test key signs for development chains (1337, 31337) alone. */
     chainId?: number | undefined
   }

@@ -126,7 +126,7 @@ export function createOutbox(options: createOutbox.Options): Outbox {
       }
     }
     if (done.length > 0) {
-      await store.deliver(done)
+      await store.deliver(done, deliveries)
       delivered += done.length
       sender.progress()
     }

@@ -11,14 +11,18 @@ const batchOf = (seq: number, state: BatchState = 'queued'): IndexedBatch => ({
   offset: seq % 1e6,
   length: 100 + (seq % 50),
   state,
+  deliveredAt: state === 'kept' ? 2e12 + seq : 0,
 })
 
 test('default', () => {
   const index = createBatchIndex()
   for (const seq of [3, 5, 2 ** 52]) index.put(batchOf(seq))
-  index.set(5, 'kept')
+  index.set(5, 'kept', 2e12 + 5)
   expect([...index.batches(['queued'])]).toEqual([batchOf(3), batchOf(2 ** 52)])
   expect(index.get(5)).toEqual(batchOf(5, 'kept'))
+  index.set(5, 'again')
+  expect(index.get(5)).toEqual({ ...batchOf(5, 'kept'), state: 'again' })
+  index.set(5, 'kept')
   expect(index.get(4)).toBeUndefined()
   expect(index.total('kept')).toEqual({ batches: 1, bytes: 105, readings: 5 })
   index.delete(5)
@@ -46,8 +50,10 @@ test('behavior: says at any time what a map says', () => {
       index.put(batch)
       map.set(batch.seq, batch)
     } else if (action < 7) {
-      index.set(seq, state)
-      if (map.has(seq)) map.set(seq, { ...map.get(seq)!, state })
+      const { deliveredAt } =
+        state === 'kept' ? batchOf(seq, state) : (map.get(seq) ?? batchOf(seq))
+      index.set(seq, state, state === 'kept' ? deliveredAt : undefined)
+      if (map.has(seq)) map.set(seq, { ...map.get(seq)!, deliveredAt, state })
     } else if (action < 9) {
       index.delete(seq)
       map.delete(seq)

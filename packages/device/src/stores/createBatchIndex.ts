@@ -11,6 +11,8 @@ export type IndexedBatch = {
   /** Bytes of the signed batch. */
   readonly length: number
   readonly state: BatchState
+  /** When its newest receipt was in hand, ms by the store's time; 0 before there was one. */
+  readonly deliveredAt: number
 }
 
 /**
@@ -20,7 +22,7 @@ export type IndexedBatch = {
 export type BatchState = 'queued' | 'again' | 'refused' | 'kept'
 
 /**
- * The batches of a store in the order of their seqs, in 33 bytes each: an
+ * The batches of a store in the order of their seqs, in 41 bytes each: an
  * outage leaves a hundred thousand of them, and objects would take 300 bytes.
  */
 export function createBatchIndex(): BatchIndex {
@@ -92,6 +94,7 @@ export function createBatchIndex(): BatchIndex {
       offset: columns.offsets[place]!,
       length: columns.lengths[place]!,
       state: states[columns.states[place]!]!,
+      deliveredAt: columns.times[place]!,
     }
   }
 
@@ -116,6 +119,7 @@ export function createBatchIndex(): BatchIndex {
       columns.segments[place] = batch.segment
       columns.offsets[place] = batch.offset
       columns.lengths[place] = batch.length
+      columns.times[place] = batch.deliveredAt
       columns.states[place] = none
       setState(place, states.indexOf(batch.state))
     },
@@ -123,9 +127,11 @@ export function createBatchIndex(): BatchIndex {
       const place = placeOf(seq)
       return place < 0 ? undefined : read(place)
     },
-    set(seq, state) {
+    set(seq, state, deliveredAt) {
       const place = placeOf(seq)
-      if (place >= 0) setState(place, states.indexOf(state))
+      if (place < 0) return
+      setState(place, states.indexOf(state))
+      columns.times[place] = deliveredAt ?? columns.times[place]!
     },
     delete(seq) {
       const place = placeOf(seq)
@@ -155,7 +161,8 @@ export type BatchIndex = {
   /** Adds a batch, or moves it to another place and state. */
   put(batch: IndexedBatch): void
   get(seq: number): IndexedBatch | undefined
-  set(seq: number, state: BatchState): void
+  /** Without `deliveredAt`, that stays as it was. */
+  set(seq: number, state: BatchState, deliveredAt?: number): void
   delete(seq: number): void
   /**
    * Batches of some states, lowest seq first, or last with `newest`. The index must not
@@ -172,12 +179,22 @@ const states = ['queued', 'again', 'refused', 'kept'] as const
 /** The state of a deleted batch. */
 const none = 4
 
-const names = ['seqs', 'ends', 'counts', 'segments', 'offsets', 'lengths', 'states'] as const
+const names = [
+  'seqs',
+  'ends',
+  'times',
+  'counts',
+  'segments',
+  'offsets',
+  'lengths',
+  'states',
+] as const
 
 function createColumns(length: number) {
   return {
     seqs: new Float64Array(length),
     ends: new Float64Array(length),
+    times: new Float64Array(length),
     counts: new Uint32Array(length),
     segments: new Uint32Array(length),
     offsets: new Uint32Array(length),

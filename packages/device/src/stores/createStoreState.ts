@@ -1,15 +1,27 @@
 import type { Row } from '@machinefi/telemetry'
 import type { Problem } from '../transports/transport.js'
 import { createBatchIndex } from './createBatchIndex.js'
-import { batchHeadBytes, type Entry, reserveBytes, rowEntryBytes } from './entries.js'
+import {
+  batchHeadBytes,
+  type Entry,
+  reserveBytes,
+  rowEntryBytes,
+  type StorePosition,
+  type StoreTimes,
+} from './entries.js'
 import { rowBytes, type Store } from './store.js'
 
 /** What the segments of a file store say, entry by entry. */
 export function createStoreState(bounds: createStoreState.Options) {
-  let identity: Store.Identity | undefined
+  let identity: (Store.Identity & StoreTimes) | undefined
   let nextSeq = Number.NaN
   let lastTime = Number.NaN
   let dropped = 0
+  /** What the node said last of final windows, and when. */
+  let finalBefore = Number.NaN
+  let finalAt = Number.NaN
+  /** The latest date of a receipt. */
+  let receivedAt = -Infinity
   let rows: StoredRow[] = []
   /** Bytes and number of the rows not signed, reserved ones included. */
   let rowsBytes = 0
@@ -42,13 +54,21 @@ export function createStoreState(bounds: createStoreState.Options) {
     use(batch.segment, -(batchHeadBytes + batch.length))
   }
 
+  /**
+   * What time it is at the earliest: neither the clock of the device nor a node alone can make it
+   * later than it is.
+   */
+  function time(): number {
+    return Math.min(lastTime, receivedAt)
+  }
+
   /** Delivered batches are kept within bounds of their own, the youngest longest. */
   function trimKept() {
     const { keepDeliveredBytes, keepDeliveredMs } = bounds
     const out: number[] = []
     let bytes = index.total('kept').bytes + index.total('again').bytes
     for (const { end, length, seq } of index.batches(['kept'])) {
-      if (bytes <= keepDeliveredBytes && end >= lastTime - keepDeliveredMs) break
+      if (bytes <= keepDeliveredBytes && end >= time() - keepDeliveredMs) break
       bytes -= length
       out.push(seq)
     }
@@ -66,6 +86,8 @@ export function createStoreState(bounds: createStoreState.Options) {
           nextSeq = entry.nextSeq
           lastTime = entry.lastTime
           dropped = entry.dropped
+          finalBefore = entry.finalBefore
+          finalAt = entry.finalAt
           return true
         case 'row': {
           const row = { row: entry.row, segment }
@@ -87,7 +109,7 @@ export function createStoreState(bounds: createStoreState.Options) {
           return true
         }
         case 'batch': {
-          const { bytes, count, end, seq, state } = entry
+          const { bytes, count, end, seq } = entry
           const reservation = reserved.get(seq)
           if (reservation !== undefined) {
             for (const row of reservation.rows) useRow(row, -1)
@@ -96,14 +118,20 @@ export function createStoreState(bounds: createStoreState.Options) {
           }
           forget(seq)
           const { length } = bytes
-          index.put({ seq, end, count, segment, offset, length, state })
+          const state = 'queued'
+          index.put({ seq, end, count, segment, offset, length, state, deliveredAt: 0 })
           use(segment, batchHeadBytes + length)
           return true
         }
         case 'deliver':
-          index.set(entry.seq, 'kept')
+          if (entry.at > receivedAt) receivedAt = entry.at
+          index.set(entry.seq, 'kept', entry.at)
           problems.delete(entry.seq)
           trimKept()
+          return true
+        case 'final':
+          finalBefore = entry.before
+          finalAt = entry.at
           return true
         case 'drop':
           dropped++
@@ -139,7 +167,21 @@ export function createStoreState(bounds: createStoreState.Options) {
     /** Whether all rows that are reserved are there, once everything is applied. */
     isWhole: () => [...reserved.values()].every(({ count, rows }) => rows.length === count),
     identity: () => identity,
-    position: () => ({ nextSeq, lastTime, dropped }),
+    position: (): StorePosition => ({ nextSeq, lastTime, dropped, finalBefore, finalAt }),
+    time,
+    /** Takes note of a receipt's date; without one, of the time of the readings. Returns the time. */
+    receive(date = lastTime): number {
+      if (date > receivedAt) receivedAt = date
+      return time()
+    },
+    /** The kept batches, with the end of their window and the time until which they stay kept. */
+    *held() {
+      const { finalAfterMs, windowMs } = identity!
+      for (const { deliveredAt, end, seq } of index.batches(['kept'])) {
+        const windowEnd = (Math.floor(end / windowMs) + 1) * windowMs
+        yield { seq, windowEnd, until: Math.max(windowEnd, deliveredAt) + finalAfterMs }
+      }
+    },
     rows: () => rows.map(({ row }) => row),
     reserved: () => [...reserved].map(([seq, { rows }]) => ({ seq, rows: rows.map((r) => r.row) })),
     /** Time of the last of the oldest `count` rows. */
@@ -147,6 +189,8 @@ export function createStoreState(bounds: createStoreState.Options) {
     /** Rows of a batch that is reserved. */
     countOf: (seq: number) => reserved.get(seq)?.count ?? 0,
     index,
+    /** Drops a batch from what is known. */
+    forget,
     problem: (seq: number) => problems.get(seq),
     usefulBytes: (segment?: number) =>
       segment === undefined ? usefulBytes : (useful.get(segment) ?? 0),

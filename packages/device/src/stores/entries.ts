@@ -1,19 +1,22 @@
 import type { Row } from '@machinefi/telemetry'
 import type { Problem } from '../transports/transport.js'
-import type { BatchState } from './createBatchIndex.js'
 import type { Store } from './store.js'
 
 /** One change of a file store, as its segments have it. */
 export type Entry =
   /** First of a segment: which one it follows, and how much of that counts. */
   | { type: 'segment'; previous: number; previousEnd: number }
-  | ({ type: 'identity' } & Store.Identity & StorePosition)
+  | ({ type: 'identity' } & Store.Identity & StoreTimes & StorePosition)
   | { type: 'row'; row: Row }
   /** "The rows up to this time are batch `seq`": there are `count` of them. */
   | { type: 'reserve'; seq: number; count: number; end: number }
   | BatchEntry
   | { type: 'refuse'; seq: number; problem: Problem }
-  | { type: 'deliver' | 'drop' | 'remove' | 'requeue'; seq: number }
+  /** A receipt is in hand, since then by the store's time. */
+  | { type: 'deliver'; seq: number; at: number }
+  | { type: 'drop' | 'remove' | 'requeue'; seq: number }
+  /** The node said then, by the store's time, that the windows that end by `before` are final. */
+  | { type: 'final'; before: number; at: number }
   | { type: 'rewind'; lastTime: number }
 
 export type BatchEntry = {
@@ -21,17 +24,24 @@ export type BatchEntry = {
   seq: number
   end: number
   count: number
-  /** Not `queued` where a batch was moved to another segment. */
-  state: Exclude<BatchState, 'refused'>
   id: Uint8Array
   bytes: Uint8Array
 }
 
-/** Where a store is; NaN is "none yet". */
-export type StorePosition = { nextSeq: number; lastTime: number; dropped: number }
+/** Times of the network, ms; NaN where they are not known. See `createDevice.Network`. */
+export type StoreTimes = { windowMs: number; finalAfterMs: number }
 
-/** Bytes before the signed batch in a `batch` entry: type, state, seq, end, count, id, length. */
-export const batchHeadBytes = 1 + 1 + 3 * 8 + 32 + 4
+/** Where a store is; NaN is "none yet". The last two are those of the last `final`. */
+export type StorePosition = {
+  nextSeq: number
+  lastTime: number
+  dropped: number
+  finalBefore: number
+  finalAt: number
+}
+
+/** Bytes before the signed batch in a `batch` entry: type, seq, end, count, id, length. */
+export const batchHeadBytes = 1 + 3 * 8 + 32 + 4
 
 /** Bytes of the entry of a row. */
 export function rowEntryBytes(row: Row): number {
@@ -45,7 +55,7 @@ export const reserveBytes = 1 + 3 * 8
 export const segmentEntryBytes = 1 + 1 + 2 * 8
 
 /** Bytes of an `identity` entry. */
-export const identityBytes = 1 + 5 * 8 + 32 + 20
+export const identityBytes = 1 + 9 * 8 + 32 + 20
 
 /** Numbers are doubles (seqs and times have 53 bits, NaN is "none"), lengths are u32. */
 export function encodeEntry(entry: Entry): Uint8Array {
@@ -57,12 +67,14 @@ export function encodeEntry(entry: Entry): Uint8Array {
       return bytes
     }
     case 'identity': {
-      const { nextSeq, lastTime, dropped, network, device, schema, fields } = entry
+      const { nextSeq, lastTime, dropped, finalBefore, finalAt } = entry
+      const { schema, fields, windowMs, finalAfterMs, network, device } = entry
       const bytes = new Uint8Array(identityBytes)
       bytes[0] = types.identity
-      writeNumbers(bytes, 1, [nextSeq, lastTime, dropped, schema, fields])
-      bytes.set(network, 41)
-      bytes.set(device, 73)
+      writeNumbers(bytes, 1, [nextSeq, lastTime, dropped, finalBefore, finalAt])
+      writeNumbers(bytes, 41, [schema, fields, windowMs, finalAfterMs])
+      bytes.set(network, 73)
+      bytes.set(device, 105)
       return bytes
     }
     case 'row': {
@@ -76,10 +88,10 @@ export function encodeEntry(entry: Entry): Uint8Array {
     }
     case 'batch': {
       const bytes = new Uint8Array(batchHeadBytes + entry.bytes.length)
-      bytes.set([types.batch, states.indexOf(entry.state)])
-      writeNumbers(bytes, 2, [entry.seq, entry.end, entry.count])
-      bytes.set(entry.id, 26)
-      new DataView(bytes.buffer).setUint32(58, entry.bytes.length)
+      bytes[0] = types.batch
+      writeNumbers(bytes, 1, [entry.seq, entry.end, entry.count])
+      bytes.set(entry.id, 25)
+      new DataView(bytes.buffer).setUint32(57, entry.bytes.length)
       bytes.set(entry.bytes, batchHeadBytes)
       return bytes
     }
@@ -96,6 +108,18 @@ export function encodeEntry(entry: Entry): Uint8Array {
       const bytes = new Uint8Array(reserveBytes)
       bytes[0] = types.reserve
       writeNumbers(bytes, 1, [entry.seq, entry.count, entry.end])
+      return bytes
+    }
+    case 'deliver': {
+      const bytes = new Uint8Array(17)
+      bytes[0] = types.deliver
+      writeNumbers(bytes, 1, [entry.seq, entry.at])
+      return bytes
+    }
+    case 'final': {
+      const bytes = new Uint8Array(17)
+      bytes[0] = types.final
+      writeNumbers(bytes, 1, [entry.before, entry.at])
       return bytes
     }
     case 'rewind': {
@@ -144,8 +168,12 @@ export function decodeEntries(frame: Uint8Array): { entry: Entry; offset: number
         entry = { type: 'segment', previous: number(), previousEnd: number() }
       } else if (type === types.identity) {
         const [nextSeq, lastTime, dropped] = [number(), number(), number()]
-        const [schema, fields, network, device] = [number(), number(), take(32), take(20)]
-        entry = { type: 'identity', nextSeq, lastTime, dropped, schema, fields, network, device }
+        const [finalBefore, finalAt] = [number(), number()]
+        const [schema, fields, windowMs, finalAfterMs] = [number(), number(), number(), number()]
+        const position = { nextSeq, lastTime, dropped, finalBefore, finalAt }
+        const times = { windowMs, finalAfterMs }
+        const [network, device] = [take(32), take(20)]
+        entry = { type: 'identity', network, device, schema, fields, ...times, ...position }
       } else if (type === types.row) {
         const time = number()
         const values = Array.from({ length: frame[at++]! }, value)
@@ -153,18 +181,17 @@ export function decodeEntries(frame: Uint8Array): { entry: Entry; offset: number
       } else if (type === types.reserve)
         entry = { type: 'reserve', seq: number(), count: number(), end: number() }
       else if (type === types.batch) {
-        const state = states[frame[at++]!]
-        if (state === undefined) return undefined
         const [seq, end, count, id] = [number(), number(), number(), take(32)]
         at += 4
-        entry = { type: 'batch', state, seq, end, count, id, bytes: take(view.getUint32(at - 4)) }
+        entry = { type: 'batch', seq, end, count, id, bytes: take(view.getUint32(at - 4)) }
       } else if (type === types.refuse) {
         const seq = number()
         at += 4
         const json = new TextDecoder().decode(take(view.getUint32(at - 4)))
         entry = { type: 'refuse', seq, problem: JSON.parse(json) as Problem }
       } else if (type === types.rewind) entry = { type: 'rewind', lastTime: number() }
-      else if (type === types.deliver) entry = { type: 'deliver', seq: number() }
+      else if (type === types.deliver) entry = { type: 'deliver', seq: number(), at: number() }
+      else if (type === types.final) entry = { type: 'final', before: number(), at: number() }
       else if (type === types.drop) entry = { type: 'drop', seq: number() }
       else if (type === types.remove) entry = { type: 'remove', seq: number() }
       else if (type === types.requeue) entry = { type: 'requeue', seq: number() }
@@ -177,8 +204,7 @@ export function decodeEntries(frame: Uint8Array): { entry: Entry; offset: number
   return entries
 }
 
-const formatVersion = 1
-const states = ['queued', 'again', 'kept'] as const
+const formatVersion = 2
 const types = {
   segment: 1,
   identity: 2,
@@ -191,6 +217,7 @@ const types = {
   remove: 9,
   requeue: 10,
   rewind: 11,
+  final: 12,
 }
 
 function writeNumbers(bytes: Uint8Array, at: number, numbers: readonly (number | null)[]) {

@@ -1,4 +1,5 @@
 import { BaseError } from '@machinefi/core'
+import { isDiskFull } from './isDiskFull.js'
 
 /** There is nothing to read. */
 export class StoreMissingError extends BaseError {
@@ -57,11 +58,11 @@ export class StoreLockedError extends BaseError {
   }
 }
 
-/** The disk refused, because it is full, for example. */
+/** The disk refused: it is full, or fails. */
 export class StoreFailedError extends BaseError {
   override readonly name = 'StoreFailedError'
   constructor(path: string, cause: unknown) {
-    super(`The store failed: ${path}`, {
+    super(`${isDiskFull(cause) ? 'The disk is full' : 'The store failed'}: ${path}`, {
       kind: 'internal',
       cause,
       metaMessages: [

@@ -57,7 +57,7 @@ test('default', async () => {
   const unlock = await lockDirectory(dir)
   await expect(lockDirectory(dir)).rejects.toMatchObject(locked)
   await unlock()
-  expect(await readdir(dir)).toEqual([])
+  expect(await readdir(dir)).toEqual(['lock.spare'])
   await (await lockDirectory(dir))()
 })
 
@@ -67,7 +67,7 @@ test('error: in use by another process, until that is gone', async () => {
   await expect(lockDirectory(dir)).rejects.toThrow(`in use by process ${child.pid}`)
   await kill(child)
   await (await lockDirectory(dir))()
-  expect(await readdir(dir)).toEqual([])
+  expect(await readdir(dir)).toEqual(['lock.spare'])
 })
 
 test('error: in use by a process of the same pid', async () => {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { lstat, mkdir, open, readdir, rename, rm, rmdir, unlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, rename, rmdir, unlink, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { StoreLockedError } from './fileStoreErrors.js'
+import { isDiskFull } from './isDiskFull.js'
 
 /**
  * Makes this process the only one that uses a directory, until the returned
@@ -18,6 +19,10 @@ import { StoreLockedError } from './fileStoreErrors.js'
  * containers that share a volume. Where a socket cannot be had (Windows, FAT)
  * the entry is an empty file, and the pid in its name decides.
  *
+ * A folder takes room, and a store must open on a disk that has none: so there
+ * is a second one, `lock.spare`, from the first lock on. Who has no other takes
+ * that, by a rename too, and every lock that is let go becomes it.
+ *
  * Not protected: machines that share the directory over a network, and
  * containers where there are no sockets.
  *
@@ -27,20 +32,36 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
   const path = join(directory, 'lock')
   const name = `${process.pid}-${randomUUID()}`
   const fresh = `${path}.${name}`
-  await mkdir(fresh, { mode: 0o700 })
+  const spare = `${path}.spare`
+  await mkdir(fresh, { mode: 0o700 }).catch(async (error) => {
+    if (!isDiskFull(error)) throw error
+    await rename(spare, fresh).catch(async () => {
+      // Who holds the lock is told; what a dead holder left takes the room that is needed.
+      await clear(path, directory)
+      await mkdir(fresh, { mode: 0o700 })
+    })
+  })
   const server = await listen(fresh, name)
   try {
     if (server === undefined) await writeFile(join(fresh, name), '')
     while (!(await put(fresh, path))) await clear(path, directory)
   } catch (error) {
     server?.close()
-    await rm(fresh, { recursive: true, force: true })
+    await putAway(fresh, name, spare)
     throw error
   }
+  await mkdir(spare, { mode: 0o700 }).catch(() => {})
   return async () => {
-    await remove(path, name)
+    await rename(path, fresh).catch(() => {})
+    await putAway(fresh, name, spare)
     server?.close()
   }
+}
+
+/** A folder that is nobody's any more is the spare one. */
+async function putAway(folder: string, name: string, spare: string) {
+  await unlink(join(folder, name)).catch(() => {})
+  await rename(folder, spare).catch(() => rmdir(folder).catch(() => {}))
 }
 
 /** Whether the folder is in place; false where another one is. */
@@ -64,11 +85,6 @@ async function clear(path: string, directory: string) {
     if (await isHeld(path, name)) throw new StoreLockedError(directory, Number.parseInt(name, 10))
   for (const name of names ?? []) await unlink(join(path, name)).catch(ignore('ENOENT'))
   await rmdir(path).catch(ignore('ENOENT', 'ENOTEMPTY', 'EEXIST'))
-}
-
-async function remove(path: string, name: string) {
-  await unlink(join(path, name)).catch(() => {})
-  await rmdir(path).catch(() => {})
 }
 
 async function isHeld(path: string, name: string): Promise<boolean> {

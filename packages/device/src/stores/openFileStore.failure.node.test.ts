@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineSchema } from '@machinefi/telemetry'
@@ -26,7 +26,16 @@ vi.mock('node:fs/promises', async (original) => {
     if (shared.refusesNames && flags === 'r') throw new Error('EIO')
     return wrapped.open(path, flags, mode)
   }
-  return { ...wrapped, open }
+  const mkdir = async (path: string, options: object) => {
+    const isNew = await real.stat(path).then(
+      () => false,
+      () => true,
+    )
+    if (isNew && shared.disk!.refuses === 'ENOSPC')
+      throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+    return real.mkdir(path, options)
+  }
+  return { ...wrapped, mkdir, open }
 })
 
 let dir: string
@@ -204,6 +213,100 @@ describe.each(['ENOSPC', 'EIO'] as const)('a disk that says %s', (refusal) => {
     const seqs = node.batches.map(({ header }) => header.seq).sort((a, b) => a - b)
     expect(seqs).toEqual(seqs.map((_, i) => i))
     expect(node.batches.reduce((sum, { header }) => sum + header.count, 0)).toBe(120)
+  })
+})
+
+describe('a disk that is full when the store is opened', () => {
+  const full = { cause: { code: 'ENOSPC' }, kind: 'internal', name: 'StoreFailedError' }
+
+  async function put(store: Store, count: number, length = 300) {
+    for (let seq = 0; seq < count; seq++) {
+      await store.appendRow(rowAt(seq))
+      await store.reserve(seq, 1)
+      await store.appendBatch(batchOf(seq, length))
+    }
+  }
+
+  test('behavior: opens, also where its last process was killed, again and again', async () => {
+    const first = openFileStore(folder)
+    await first.open(identity)
+    await put(first, 3)
+    await first.close()
+    // As a process leaves it that died without a socket.
+    await mkdir(join(folder, 'lock'))
+    await writeFile(join(folder, 'lock', '4194305-nonce'), '')
+    disk().refuses = 'ENOSPC'
+    for (let run = 0; run < 3; run++) {
+      const store = openFileStore(folder)
+      await store.open(identity)
+      expect(store.size()).toMatchObject({ batches: 3 })
+      await expect(openFileStore(folder).open(identity)).rejects.toMatchObject({
+        name: 'StoreLockedError',
+      })
+      await expect(store.appendRow(rowAt(9))).rejects.toMatchObject(full)
+      await store.deliver([run])
+      // There was no room to remember it: it is sent again by the next run, to the same place in the log.
+      expect(store.size()).toMatchObject({ batches: 2, kept: 1 })
+      await store.close()
+    }
+    disk().refuses = undefined
+    const store = openFileStore(folder)
+    await store.open(identity)
+    await store.appendRow(rowAt(9))
+    await store.close()
+  })
+
+  test('behavior: what is kept for another node gives way to what no node has', async () => {
+    const options = { segmentBytes: 2000 }
+    const first = openFileStore(folder, options)
+    await first.open(identity)
+    await put(first, 30)
+    await first.deliver([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    await first.close()
+    disk().refuses = 'ENOSPC'
+    const store = openFileStore(folder, options)
+    await store.open(identity)
+    expect(store.size()).toMatchObject({ batches: 20, kept: 10 })
+    for (let attempt = 0; attempt < 9; attempt++)
+      await expect(store.appendRow(rowAt(99))).rejects.toMatchObject(full)
+    await store.refused()
+    // Those in a segment with others stay.
+    expect(store.kept().length).toBeLessThan(5)
+    expect(store.size()).toMatchObject({ batches: 20, dropped: 0 })
+    disk().refuses = undefined
+    await store.appendRow(rowAt(99))
+    const { batches, kept } = store.size()
+    await store.close()
+    expect(await contentsOf(folder, { ...options, keepDeliveredMs: Infinity })).toMatchObject({
+      rows: [rowAt(99)],
+      size: { batches, kept },
+    })
+  })
+
+  test('behavior: another schema is told to the next segment', async () => {
+    const first = openFileStore(folder)
+    await first.open(identity)
+    await put(first, 2)
+    await first.close()
+    disk().refuses = 'ENOSPC'
+    const other = { ...identity, fields: 2, schema: 2 }
+    const store = openFileStore(folder)
+    await store.open(other)
+    disk().refuses = undefined
+    await store.appendRow({ time: 9, values: [1, 2] })
+    await store.close()
+    await expect(openFileStore(folder).open(identity)).rejects.toMatchObject({
+      field: 'schema',
+      name: 'StoreMismatchError',
+    })
+    const again = openFileStore(folder)
+    expect(await again.open(other)).toMatchObject({ rows: [{ time: 9, values: [1, 2] }] })
+    await again.close()
+  })
+
+  test('error: a folder cannot be made there', async () => {
+    disk().refuses = 'ENOSPC'
+    await expect(openFileStore(folder).open(identity)).rejects.toMatchObject(full)
   })
 })
 

@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { BaseError, equalBytes } from '@machinefi/core'
+import { decodeReceipt } from '@machinefi/proof'
 import type { Row } from '@machinefi/telemetry'
-import type { QueuedBatch } from '../transports/transport.js'
+import type { QueuedBatch, Transport } from '../transports/transport.js'
 import type { BatchState, IndexedBatch } from './createBatchIndex.js'
 import { createStoreState } from './createStoreState.js'
 import {
@@ -11,8 +12,10 @@ import {
   decodeEntries,
   type Entry,
   encodeEntry,
+  type StoreTimes,
 } from './entries.js'
 import { StoreDamagedError, StoreFailedError, StoreMismatchError } from './fileStoreErrors.js'
+import { isDiskFull } from './isDiskFull.js'
 import { lockDirectory } from './lockDirectory.js'
 import { openSegments, type Segments } from './openSegments.js'
 import { segmentPath } from './readSegments.js'
@@ -32,12 +35,13 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     maxBytes = 64 * 1024 * 1024,
     whenFull = 'reject',
     keepDeliveredBytes = 16 * 1024 * 1024,
-    keepDeliveredMs = 10 * 86_400_000,
+    keepDeliveredMs = 30 * 86_400_000,
     segmentBytes = 1024 * 1024,
   } = options
   const path = resolve(directory)
   const state = createStoreState({ keepDeliveredBytes, keepDeliveredMs })
-  let identity: Store.Identity
+  let identity: Store.Identity & StoreTimes
+  let getTransport: (() => Transport) | undefined
   let onDropped: ((batches: readonly DroppedBatch[]) => void) | undefined
   let segments: Segments | undefined
   let unlock: (() => Promise<void>) | undefined
@@ -47,6 +51,12 @@ export function openFileStore(directory: string, options: openFileStore.Options 
   const dropping = new Set<number>()
   let droppingBytes = 0
   let tidying = false
+  /** Whether the last write found no room. */
+  let full = false
+  /** The question to the node that is under way, and the times between which there is none. */
+  let asking: Promise<void> | undefined
+  let quiet = { from: Infinity, to: Infinity }
+  let abort = () => {}
   /** Everything but `appendRow`, `reserve` and `appendBatch` happens one at a time. */
   let tail: Promise<unknown> = Promise.resolve()
 
@@ -70,6 +80,8 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       const parts = entries.map(encodeEntry)
       segments.append(parts.length === 1 ? parts[0]! : Buffer.concat(parts), (place) => {
         settled?.()
+        full = 'error' in place && isDiskFull(place.error)
+        if (full) tidySoon()
         if ('error' in place) return reject(new StoreFailedError(path, place.error))
         let { offset } = place
         for (const [i, entry] of entries.entries()) {
@@ -95,11 +107,19 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       if (!equalBytes(known.network, identity.network))
         throw new StoreMismatchError(path, 'network')
       if (!equalBytes(known.device, identity.device)) throw new StoreMismatchError(path, 'device')
-      const other = known.schema !== identity.schema || known.fields !== identity.fields
+      const differs = (name: keyof typeof known) => !Object.is(known[name], identity[name])
+      const other = differs('schema') || differs('fields')
       if (other && state.size().rows > 0) throw new StoreMismatchError(path, 'schema')
-      if (!other) return
+      if (!other && !differs('windowMs') && !differs('finalAfterMs')) return
     }
-    await append([{ type: 'identity', ...identity, ...state.position() }])
+    const entry: Entry = { type: 'identity', ...identity, ...state.position() }
+    try {
+      await append([entry])
+    } catch (error) {
+      // What is here is delivered all the same. The segment that is begun next says it.
+      if (!full) throw error
+      state.apply(entry, 0, 0)
+    }
     await syncDirectory(dirname(path))
   }
 
@@ -163,9 +183,21 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     tidying = false
     if (segments === undefined) return
     try {
+      if (full) giveWay()
       await dropUseless()
       while (isMostlyUseless() && (await moveOldest())) await dropUseless()
     } catch {}
+  }
+
+  /** On a disk that is full, what is kept for another node makes room for what no node has. */
+  function giveWay() {
+    const [oldest, next] = segments!.list
+    if (next === undefined) return
+    const kept = [...state.index.batches(['kept'])].filter(
+      ({ segment }) => segment === oldest!.number,
+    )
+    const bytes = kept.reduce((sum, { length }) => sum + batchHeadBytes + length, 0)
+    if (bytes === state.usefulBytes(oldest!.number)) for (const { seq } of kept) state.forget(seq)
   }
 
   async function dropUseless() {
@@ -194,8 +226,11 @@ export function openFileStore(directory: string, options: openFileStore.Options 
       const batch = state.index.get(seq)
       if (batch?.segment !== number) continue
       const problem = state.problem(seq)
-      entries.push({ ...entry, state: batch.state === 'refused' ? 'queued' : batch.state })
+      entries.push(entry)
       if (problem !== undefined) entries.push({ type: 'refuse', seq, problem })
+      if (batch.state === 'kept' || batch.state === 'again')
+        entries.push({ type: 'deliver', seq, at: batch.deliveredAt })
+      if (batch.state === 'again') entries.push({ type: 'requeue', seq })
     }
     // One that was dropped meanwhile stays so.
     const applies = (entry: Entry) => 'seq' in entry && state.index.get(entry.seq) !== undefined
@@ -229,10 +264,61 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     return entries.map(({ bytes, end, id, seq }) => ({ seq, id, bytes, end }))
   }
 
+  /**
+   * Asks the node which windows are final, and gives up what is kept of them: when some could be,
+   * and not more often than four times a window.
+   */
+  function follow() {
+    const now = state.time()
+    const { finalAfterMs, windowMs } = identity
+    if (asking || Number.isNaN(windowMs) || (now >= quiet.from && now < quiet.to)) return
+    // What is delivered from now on is not due before.
+    let due = now + finalAfterMs
+    for (const { until } of state.held()) due = Math.min(due, until)
+    // By this run, or by one before.
+    const { finalAt } = state.position()
+    if (finalAt <= now) due = Math.max(due, finalAt + windowMs / 4)
+    quiet = { from: now, to: due }
+    if (now < due) return
+    quiet.to = now + windowMs / 4
+    asking = ask()
+      .catch(() => {})
+      .finally(() => {
+        asking = undefined
+      })
+  }
+
+  async function ask() {
+    const { device, network } = identity
+    const controller = new AbortController()
+    const { signal } = controller
+    const aborted = new Promise<undefined>((resolve) => {
+      abort = () => {
+        controller.abort()
+        resolve(undefined)
+      }
+    })
+    const answer = getTransport?.().readDevice?.({ device, network, signal })
+    const known = await Promise.race([answer, aborted])
+    if (typeof known?.finalBefore !== 'number') return
+    const at = state.time()
+    // Nothing is final that is not over.
+    const before = Math.min(known.finalBefore, at)
+    await exclusive(async () => {
+      const final = [...state.held()].filter(({ until, windowEnd }) => {
+        return windowEnd <= before && until <= at
+      })
+      const entries: Entry[] = final.map(({ seq }) => ({ type: 'remove', seq }))
+      await appendLoosely([{ type: 'final', before, at }, ...entries])
+    })
+  }
+
   return {
     lasting: true,
     open(opened, options = {}) {
-      identity = opened
+      const { windowMs = Number.NaN, finalAfterMs = defaultFinalAfterMs } = options.network ?? {}
+      identity = { ...opened, windowMs, finalAfterMs }
+      getTransport = options.getTransport
       onDropped = options.onDropped
       return exclusive(async () => {
         await mkdir(path, { recursive: true, mode: 0o700 })
@@ -264,7 +350,7 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     },
     async appendBatch({ bytes, end, id, seq }) {
       const count = state.countOf(seq)
-      await append([{ type: 'batch', state: 'queued', seq, end, count, id, bytes }])
+      await append([{ type: 'batch', seq, end, count, id, bytes }])
       // Its rows were of use until now: while the node is away, nothing else would make room.
       if (isMostlyUseless()) tidySoon()
     },
@@ -285,8 +371,13 @@ export function openFileStore(directory: string, options: openFileStore.Options 
         return readBatches(newest ? taken.reverse() : taken)
       })
     },
-    deliver: (seqs) =>
-      exclusive(() => appendLoosely(seqs.map((seq) => ({ type: 'deliver', seq })))),
+    async deliver(seqs, deliveries) {
+      await exclusive(() => {
+        const at = state.receive(newestDate(deliveries))
+        return appendLoosely(seqs.map((seq) => ({ type: 'deliver', seq, at })))
+      })
+      follow()
+    },
     remove: (seqs) => exclusive(() => appendLoosely(seqs.map((seq) => ({ type: 'remove', seq })))),
     refuse: (seq, problem) => exclusive(() => append([{ type: 'refuse', seq, problem }])),
     async refused() {
@@ -297,7 +388,11 @@ export function openFileStore(directory: string, options: openFileStore.Options 
     requeue: (seqs) => exclusive(() => append(seqs.map((seq) => ({ type: 'requeue', seq })))),
     rewind: (lastTime) => exclusive(() => append([{ type: 'rewind', lastTime }])),
     size: () => state.size(),
-    close() {
+    async close() {
+      // A device that wakes up for a moment would else never hear an answer.
+      const timer = setTimeout(abort, maxAnswerMs)
+      await asking
+      clearTimeout(timer)
       return exclusive(async () => {
         const open = segments
         segments = undefined
@@ -326,12 +421,34 @@ export declare namespace openFileStore {
     whenFull?: Store.WhenFull | undefined
     /** Bound of the delivered batches that are kept, for another node; 0 keeps none. @default 16 MiB */
     keepDeliveredBytes?: number | undefined
-    /** How much older than the newest reading a kept batch may get. @default 10 days */
+    /**
+     * How much older a kept batch may get than the newest reading, and than the date of the newest
+     * receipt. @default 30 days
+     */
     keepDeliveredMs?: number | undefined
     /** Length at which a file is followed by the next. @default 1 MiB */
     segmentBytes?: number | undefined
   }
   type ErrorType = StoreDamagedError | StoreFailedError | StoreFullError | StoreMismatchError
+}
+
+/** How long the end waits for the answer to a question. */
+const maxAnswerMs = 1000
+
+/** Those of a network as it is made by default, 1 hour and 7 days, and some. */
+const defaultFinalAfterMs = 8 * 86_400_000
+
+/** The latest date of receipts, ms; undefined where no transport brings any. */
+function newestDate(deliveries: readonly Transport.Delivery[] = []): number | undefined {
+  const dates: number[] = []
+  for (const delivery of deliveries)
+    if (delivery.status === 'delivered')
+      try {
+        dates.push(decodeReceipt(delivery.receipt).time)
+      } catch {
+        // A transport that verifies receipts has let none through that cannot be read.
+      }
+  return dates.length === 0 ? undefined : Math.max(...dates)
 }
 
 type AppendOptions = {

@@ -22,7 +22,8 @@ export async function readFileStore(directory: string): Promise<readFileStore.Re
       const { segments } = await readSegments(path, state.apply)
       const identity = state.identity()
       if (identity === undefined) throw new StoreMissingError(path)
-      const { lastTime, nextSeq } = state.position()
+      const { finalAt, finalBefore, lastTime, nextSeq } = state.position()
+      const held = Array.from(state.held(), ({ until }) => until).filter((until) => until > 0)
       return {
         device: formatDid(identity.device),
         network: toHex(identity.network),
@@ -30,6 +31,8 @@ export async function readFileStore(directory: string): Promise<readFileStore.Re
         nextSeq: Number.isNaN(nextSeq) ? undefined : nextSeq,
         lastTime: Number.isNaN(lastTime) ? undefined : lastTime,
         ...state.size(),
+        held: held.length === 0 ? undefined : { first: held.reduce(min), last: held.reduce(max) },
+        final: Number.isNaN(finalBefore) ? undefined : { before: finalBefore, at: finalAt },
         diskBytes: segments.reduce((sum, { end }) => sum + end, 0),
       }
     } catch (error) {
@@ -52,9 +55,18 @@ export declare namespace readFileStore {
     nextSeq: number | undefined
     /** Time of the newest reading, ms. */
     lastTime: number | undefined
+    /**
+     * When the first and the last of the kept batches can be final at the earliest, ms: none of them
+     * is given up before on the node's word. Undefined where nothing is kept.
+     */
+    held: { first: number; last: number } | undefined
+    /** Windows that end by `before` are final: the node said so at `at`, ms. */
+    final: { before: number; at: number } | undefined
     /** Bytes of all segments. */
     diskBytes: number
   }
 }
 
 const maxAttempts = 10
+const min = (a: number, b: number) => Math.min(a, b)
+const max = (a: number, b: number) => Math.max(a, b)

@@ -1,6 +1,6 @@
 import { BaseError } from '@machinefi/core'
 import type { Row } from '@machinefi/telemetry'
-import type { Problem, QueuedBatch } from '../transports/transport.js'
+import type { Problem, QueuedBatch, Transport } from '../transports/transport.js'
 
 /**
  * Where a device keeps what is not delivered yet, and its place in the
@@ -39,8 +39,11 @@ export type Store = {
   appendBatch(batch: QueuedBatch): void | Promise<void>
   /** The oldest batches that are queued, or the newest, in the order of their seqs. */
   scan(limits: Store.Limits): readonly QueuedBatch[] | Promise<readonly QueuedBatch[]>
-  /** Takes batches out of the queue: their receipts were verified. They are kept, within bounds. */
-  deliver(seqs: readonly number[]): void | Promise<void>
+  /**
+   * Takes batches out of the queue: their receipts were verified, and are among `deliveries`. They
+   * are kept, within bounds.
+   */
+  deliver(seqs: readonly number[], deliveries?: readonly Transport.Delivery[]): void | Promise<void>
   /** Drops batches: their owner gave them up. */
   remove(seqs: readonly number[]): void | Promise<void>
   /**
@@ -69,9 +72,14 @@ export declare namespace Store {
     fields: number
   }
   type OpenOptions = {
+    /** What the device sends with now. */
+    getTransport?: (() => Transport) | undefined
+    network?: Times | undefined
     /** Batches were dropped, undelivered, to make room for a reading. */
     onDropped?: ((batches: readonly DroppedBatch[]) => void) | undefined
   }
+  /** Times of a network, ms: see `createDevice.Network`. */
+  type Times = { readonly windowMs: number; readonly finalAfterMs?: number | undefined }
   type Contents = {
     /** First seq that was never reserved; `undefined` in a new store. */
     nextSeq: number | undefined

@@ -4,7 +4,7 @@ import { createCheckpointCache } from '@machinefi/proof'
 import { Agent, type IncomingMessage, type OutgoingMessage } from 'coap'
 import { InvalidDeviceError } from '../device/errors.js'
 import { TransportError } from './errors.js'
-import { parseNextSeq } from './parseNextSeq.js'
+import { parseDeviceState } from './parseDeviceState.js'
 import { postBatches } from './postBatches.js'
 import { type Answer, toProblem } from './request.js'
 import { toDelivery } from './toDelivery.js'
@@ -109,9 +109,9 @@ export function coap(url: string, options: coap.Options): coap.Transport {
       const rest = { cache, clock, logKey, maxSkewMs, network, operator }
       return Promise.all(answers.map((answer, i) => toDelivery(answer, batches[i]!, rest)))
     },
-    async readNextSeq({ device, network, signal }) {
+    async readDevice({ device, network, signal }) {
       const path = `/networks/${toHex(network)}/devices/${toHex(device)}`
-      return parseNextSeq(await request({ path, signal }))
+      return parseDeviceState(await request({ path, signal }))
     },
     async close() {
       closed = true

@@ -309,10 +309,10 @@ function readSeqs(bytes: Uint8Array): number[] {
   return seqs
 }
 
-describe('readNextSeq', () => {
+describe('readDevice', () => {
   const device = new Uint8Array(20).fill(5)
   const read = (response: Response) =>
-    http(url, { fetch: async () => response }).readNextSeq!({ network, device })
+    http(url, { fetch: async () => response }).readDevice!({ network, device })
 
   test('default', async () => {
     let asked: unknown
@@ -322,7 +322,7 @@ describe('readNextSeq', () => {
         return Response.json({ nextSeq: 12, gaps: [] })
       },
     })
-    expect(await transport.readNextSeq!({ network, device })).toBe(12)
+    expect(await transport.readDevice!({ network, device })).toMatchObject({ nextSeq: 12 })
     expect(asked).toBe(`${networkUrl}/devices/${toHex(device)}`)
   })
 

@@ -1,6 +1,6 @@
 import { toHex } from '@machinefi/core'
 import { createCheckpointCache } from '@machinefi/proof'
-import { parseNextSeq } from './parseNextSeq.js'
+import { parseDeviceState } from './parseDeviceState.js'
 import { postBatches } from './postBatches.js'
 import { readLogKey } from './readNodeNetwork.js'
 import { request } from './request.js'
@@ -130,10 +130,10 @@ export function http(url: string, options: http.Options = {}): Transport {
         if (soon === undefined) soon = setTimeout(run)
       }).finally(() => signal.removeEventListener('abort', abort))
     },
-    async readNextSeq({ network, device, signal }) {
+    async readDevice({ network, device, signal }) {
       const path = `/networks/${toHex(network)}/devices/${toHex(device)}`
       const response = await request(base + path, { ...call, signal, maxResponseBytes: 65_536 })
-      return parseNextSeq(response)
+      return parseDeviceState(response)
     },
   }
 }

@@ -4,7 +4,7 @@ import { decodeBatch } from '@machinefi/telemetry'
 import { connect, type IClientOptions, type MqttClient } from 'mqtt'
 import { readNamedAnswers } from './answers.js'
 import { TransportError } from './errors.js'
-import { parseNextSeq } from './parseNextSeq.js'
+import { parseDeviceState } from './parseDeviceState.js'
 import type { Answer } from './request.js'
 import { toDelivery } from './toDelivery.js'
 import type { QueuedBatch, Transport } from './transport.js'
@@ -167,7 +167,7 @@ export function mqtt(url: string, options: mqtt.Options): mqtt.Transport {
         }),
       )
     },
-    async readNextSeq({ device, network, signal }) {
+    async readDevice({ device, network, signal }) {
       const [id, address] = [toHex(network), toHex(device)]
       const nonce = crypto.getRandomValues(new Uint8Array(16))
       const [answer] = await exchange(`machinefi/${id}/devices/${address}`, nonce, {
@@ -176,7 +176,7 @@ export function mqtt(url: string, options: mqtt.Options): mqtt.Transport {
         parts: [nonce],
         signal,
       })
-      return parseNextSeq(answer!)
+      return parseDeviceState(answer!)
     },
     async close() {
       closed = true

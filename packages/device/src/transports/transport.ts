@@ -26,8 +26,8 @@ export type Transport = {
     batches: readonly QueuedBatch[],
     context: Transport.Context,
   ): Promise<readonly Transport.Delivery[]>
-  /** The next seq the node expects of a device: 0 if it has none of its batches. */
-  readNextSeq?(parameters: Transport.ReadNextSeq): Promise<number>
+  /** What the node says of a device. */
+  readDevice?(parameters: Transport.ReadDevice): Promise<Transport.DeviceState>
 }
 
 export declare namespace Transport {
@@ -46,7 +46,16 @@ export declare namespace Transport {
     | { status: 'refused'; problem: Problem; final: boolean }
     /** Not known to be in the log, send again: overload (`transport`) or a receipt that is wrong (`integrity`). */
     | { status: 'failed'; error: BaseError }
-  type ReadNextSeq = { network: Uint8Array; device: Uint8Array; signal?: AbortSignal | undefined }
+  type ReadDevice = { network: Uint8Array; device: Uint8Array; signal?: AbortSignal | undefined }
+  type DeviceState = {
+    /** The next seq it expects: 0 if it has none of the device's batches. */
+    readonly nextSeq: number
+    /**
+     * The windows of the network that end by then are final, ms. Nothing that the node can prove, and
+     * not checked, be it a number at all.
+     */
+    readonly finalBefore?: unknown
+  }
 }
 
 /** Why a node said no: an RFC 9457 problem. */

@@ -360,6 +360,38 @@ test('behavior: rows of a window that is not final do not expire', async () => {
   expect(files()).toBe(0)
 })
 
+test('behavior: knows which windows are final, and asks the chain when one more can be', async () => {
+  await using t = await createTestNode({ challengeWindowMs: 2 * hourMs })
+  let reads = 0
+  const { nextFinalWindow } = t.chain
+  t.chain.nextFinalWindow = () => {
+    reads++
+    return nextFinalWindow()
+  }
+  const url = await t.node.listen({ port: 0 })
+  const device = toHex(publicKeyToAddress(t.signers[0]!.publicKey))
+  const read = async () =>
+    (await (await fetch(`${url}/networks/${t.chain.network.id}/devices/${device}`)).json())
+      .finalBefore
+  expect(await read()).toBe(null)
+  const start = t.chain.time
+  for (let minute = 0; minute < 2 * 24 * 60; minute += 10) {
+    t.moveTo(start + minute * minuteMs)
+    await t.node.settle()
+  }
+  // Posted ten minutes after the end of its window.
+  t.moveTo(start + dayMs + 2 * hourMs)
+  expect(await read()).toBe(start + dayMs)
+  // The first at the start, the others between the first moment and the one that it was final at.
+  expect(reads).toBeGreaterThan(1)
+  expect(reads).toBeLessThan(5)
+  t.moveTo(start + 2 * dayMs + 10 * minuteMs)
+  await t.node.settle()
+  t.moveTo(start + 2 * dayMs + 3 * hourMs)
+  await t.node.settle()
+  expect(await read()).toBe(start + 2 * dayMs)
+})
+
 test('behavior: posts nothing while it does not know every member', async () => {
   await using t = await createTestNode({ devices: 2 })
   await walk(t, [[200], [300]], 0)

@@ -68,7 +68,15 @@ export function createSettler(options: createSettler.Options): Settler {
       }
       status.nextWindow = window
     }
+    await noteFinal(open)
     return settled
+  }
+
+  /** Reads which windows are final, once another could be. */
+  async function noteFinal({ chain, config, status, windowMs }: OpenNetwork) {
+    const { finalBefore = Number.NEGATIVE_INFINITY } = status
+    if (clock() < finalBefore + windowMs + config.graceMs + config.challengeWindowMs) return
+    status.finalBefore = (await chain.nextFinalWindow()) * windowMs
   }
 
   /** Whether this operator may post a window by now, on the node's clock and on the chain's. */

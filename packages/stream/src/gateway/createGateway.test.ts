@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromHex, type Hex, toHex } from '@machinefi/core'
 import { readNodeNetwork } from '@machinefi/device'
-import { openKeyFile } from '@machinefi/device/node'
+import { openKeyFile, readFileStore } from '@machinefi/device/node'
 import { encodeSenml, parseSenml } from '@machinefi/telemetry/senml'
 import { connectAsync } from 'mqtt'
 import { describe, expect, test } from 'vitest'
-import { createTestNode, minuteMs } from '../../test/createTestNode.js'
+import { createTestNode, dayMs, minuteMs } from '../../test/createTestNode.js'
 import { problemBase } from '../problems.js'
 import { createGateway } from './createGateway.js'
 import { createReadingsMac } from './createReadingsMac.js'
-import { openGatewayStore } from './openGatewayStore.js'
+import { openGatewayStore, outboxOf } from './openGatewayStore.js'
 
 /** A gateway beside a node, with one device that is a member, and what that device can do. */
 async function createTestGateway(options: Omit<createGateway.Options, 'directory' | 'node'> = {}) {
@@ -423,6 +423,26 @@ describe('error: what is not authentic', () => {
     expect((await g.post(path, steps(1), 'text/plain')).reason).toBe('media-type')
     expect((await g.post(path, 'x'.repeat(65_537))).reason).toBe('body-too-large')
   })
+})
+
+test('behavior: what is delivered is kept until its window is final', async () => {
+  await using g = await createTestGateway()
+  const kept = async () => {
+    await g.reopen()
+    const { kept } = await readFileStore(outboxOf(g.directory, g.device.address))
+    return kept
+  }
+  await g.send(1, steps(12))
+  expect(await kept()).toBe(1)
+  g.t.moveTo(g.t.now + 8 * dayMs)
+  await g.t.node.settle()
+  await g.send(2, steps(13))
+  expect(await kept()).toBe(2)
+  // The first is final by now; but the chain might say so eight days after its window at the earliest.
+  g.t.moveTo(g.t.now + dayMs)
+  await g.t.node.settle()
+  await g.send(3, steps(14))
+  expect(await kept()).toBe(2)
 })
 
 test('error: SenML that has no readings of the network', async () => {

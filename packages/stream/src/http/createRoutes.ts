@@ -169,6 +169,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
           algorithm: member.algorithm,
           publicKey: toHex(member.publicKey),
           nextSeq: store.nextSeq(member.number),
+          finalBefore: open.status.finalBefore ?? null,
           ...store.counts(member.number),
           gaps: store.gaps(member.number, 100),
           evidence: store.evidence(member.number).length,

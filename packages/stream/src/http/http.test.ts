@@ -222,6 +222,7 @@ test('devices', async () => {
     batches: 3,
     did: `did:io:${device}`,
     evidence: 0,
+    finalBefore: t.chain.network.firstWindow * dayMs,
     gaps: [],
     late: 0,
     member: { slot: 0, suspendedAt: null },

@@ -47,7 +47,7 @@ export function createTopics(options: createTopics.Options): Topics {
     }
   }
 
-  /** A nonce of the device's, answered with the seq the log expects of it next. */
+  /** A nonce of the device's, answered with the seq the log expects of it next, and the final windows. */
   async function receiveQuestion(
     open: OpenNetwork,
     payload: Uint8Array,
@@ -58,8 +58,11 @@ export function createTopics(options: createTopics.Options): Topics {
     // It may have joined since, as when a batch of it comes in.
     if (!members.get(address)) await open.refreshSoon()
     const member = members.get(address)
+    const { finalBefore = null } = open.status
     const answer = member
-      ? encodeBytes(Buffer.from(JSON.stringify({ nextSeq: store.nextSeq(member.number) })))
+      ? encodeBytes(
+          Buffer.from(JSON.stringify({ nextSeq: store.nextSeq(member.number), finalBefore })),
+        )
       : encode(
           problemDocument(toProblem('not-found', 'The device is not a member of this network.')),
         )

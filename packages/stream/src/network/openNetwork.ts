@@ -34,6 +34,7 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
     head: store.cursor(number),
     time: Number.NEGATIVE_INFINITY,
     nextWindow: undefined,
+    finalBefore: undefined,
     operator: undefined,
     error: undefined,
     readAt: performance.now(),
@@ -234,8 +235,9 @@ export type OpenNetwork = {
   /**
    * What was read of the chain last: its head, by number and time, and the block up to which members
    * and rules are known, which is an earlier one while they cannot be read; the operator; the window to be
-   * posted next, as far as anyone asked. What went wrong last, and when the head was read, by
-   * `performance.now`: an endpoint that hangs is told by the real time, whatever the clock.
+   * posted next, and the end of the last that is final, in ms, as far as anyone asked. What went wrong
+   * last, and when the head was read, by `performance.now`: an endpoint that hangs is told by the real
+   * time, whatever the clock.
    */
   readonly status: {
     block: number
@@ -243,6 +245,7 @@ export type OpenNetwork = {
     /** ms */
     time: number
     nextWindow: number | undefined
+    finalBefore: number | undefined
     operator: OperatorState | undefined
     error: unknown
     readAt: number

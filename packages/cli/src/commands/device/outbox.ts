@@ -10,9 +10,11 @@ export async function showOutbox(
   context: Context,
 ): Promise<void> {
   const store = await readFileStore(resolve(context.cwd, folder))
-  const { lastTime = null, nextSeq = null, oldest = null } = store
-  if (options.json)
-    return void context.stdout.write(`${formatJson({ ...store, lastTime, nextSeq, oldest })}\n`)
+  const { final = null, held = null, lastTime = null, nextSeq = null, oldest = null } = store
+  if (options.json) {
+    const json = { ...store, final, held, lastTime, nextSeq, oldest }
+    return void context.stdout.write(`${formatJson(json)}\n`)
+  }
   const facts = {
     device: store.device,
     network: store.network,
@@ -22,6 +24,12 @@ export async function showOutbox(
     refused: count(store.refused, 'batch'),
     dropped: `${count(store.dropped, 'batch')}, to make room`,
     kept: `${count(store.kept, 'batch')}, ${count(store.keptBytes, 'byte')}, for another node`,
+    until: held
+      ? `their windows are final: from ${formatTime(held.first)} to ${formatTime(held.last)} at the earliest`
+      : '–',
+    final: final
+      ? `before ${formatTime(final.before)}, as the node said at ${formatTime(final.at)}`
+      : 'the node was not asked yet',
     'next seq': nextSeq ?? 'not known yet',
     disk: count(store.diskBytes, 'byte'),
   }
