@@ -129,7 +129,7 @@ function parseInput(text: string) {
 }
 
 function fromBase64(member: string | undefined): Hex | undefined {
-  const [, text] = /^:([A-Za-z0-9+/]{4,12000}={0,2}):$/.exec(member ?? '') ?? []
+  const [, text] = /^:([A-Za-z0-9+/]{2,12000}={0,2}):$/.exec(member ?? '') ?? []
   if (text === undefined) return undefined
   try {
     const bytes = Array.from(atob(text), (char) => char.charCodeAt(0).toString(16).padStart(2, '0'))
