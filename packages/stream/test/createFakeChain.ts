@@ -136,6 +136,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
         post: (posting: Posting) => post(operator, posting),
       })
     },
+    fetch,
     readers: new Map(),
     contracts: new Set(),
     access: (account, device) => {

@@ -6,7 +6,8 @@ import { signRequest } from './signRequest.js'
 
 /**
  * Creates a `fetch` that signs every request with an account: what a reader of a private network
- * asks its node with. It follows no redirects: what is signed is for one host.
+ * asks its node with. It follows no redirects: what is signed is for one host. A node that has just
+ * started takes no signed requests for some seconds; it is asked again once, when it says.
  *
  * @throws {InvalidArgumentError} when called with a body, or another method than GET or HEAD.
  *
@@ -23,10 +24,19 @@ export function createSignedFetch(
     const method = (init.method ?? 'GET').toUpperCase()
     if ((method !== 'GET' && method !== 'HEAD') || (init.body ?? null) !== null)
       throw new InvalidArgumentError('Only requests without a body are signed: GET and HEAD.')
-    const signed = await signRequest(client, { account, method, network, url })
-    const headers = new Headers(init.headers)
-    for (const [name, value] of Object.entries(signed)) headers.set(name, value)
-    return fetch(url, { ...init, headers, method, redirect: 'error' })
+    const ask = async () => {
+      const signed = await signRequest(client, { account, method, network, url })
+      const headers = new Headers(init.headers)
+      for (const [name, value] of Object.entries(signed)) headers.set(name, value)
+      return fetch(url, { ...init, headers, method, redirect: 'error' })
+    }
+    const response = await ask()
+    const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+    if (response.status !== 503 || !(seconds <= maxWaitSeconds)) return response
+    await response.body?.cancel()
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds))
+    init.signal?.throwIfAborted()
+    return ask()
   }
 }
 
@@ -39,6 +49,9 @@ export declare namespace createSignedFetch {
     network: Pick<Network, 'chainId'>
   }
 }
+
+/** How long a node is waited for that says when to come again. */
+const maxWaitSeconds = 10
 
 /** `fetch` of a URL. */
 export type SignedFetch = (url: string | URL, init?: RequestInit) => Promise<Response>

@@ -2,6 +2,7 @@ import {
   type AnyClient,
   answerChallenge,
   ChainUnavailableError,
+  createSignedFetch,
   type Deployment,
   type Epoch,
   type Network,
@@ -303,6 +304,7 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
       const { status } = await readChallenge(client, { id, network })
       return status
     },
+    fetch: network.isPrivate ? createSignedFetch(client, { account, network }) : fetch,
     access: (account, device) => readAccess(client, { account, device, network }),
     async isSigned({ account: address, message, signature }, by) {
       if (by === 'contract')
