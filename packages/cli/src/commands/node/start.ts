@@ -29,6 +29,7 @@ type Options = {
   network: string[]
   peer?: string[]
   port: string
+  publicUrl?: string[]
   rpc: string
   tlsCert?: string
   tlsClientCa?: string
@@ -87,6 +88,7 @@ export async function startNode(options: Options, context: Context): Promise<voi
       schemas: [schema],
     })),
     peers,
+    publicUrls: (options.publicUrl ?? []).map((url) => parseUrl(url)),
     onAnswer: ({ gasUsed, id, kind, network, window }) =>
       context.stderr.write(
         `answered a challenge (${kind}) of ${nameOf(network, window)}: ${id}, ${gasUsed} gas\n`,
