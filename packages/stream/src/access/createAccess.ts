@@ -16,7 +16,8 @@ export function createAccess(options: createAccess.Options): Access {
   const nonces = createNonces({ clock, ...limits })
   /** What the chain said lately, by network, account and device. */
   const known = new Map<string, { readAt: number; since: Promise<number | null> }>()
-  const notBefore = clock() + maxSkewSeconds * 1000
+  /** What was signed in a second before this one, by a clock that was ahead, may have been answered before. */
+  const notBefore = 1000 * (Math.floor(clock() / 1000) + maxSkewSeconds + 1)
   let reading = 0
 
   /** Asks the chain, unless too much is asked of it already. */
@@ -76,8 +77,8 @@ export function createAccess(options: createAccess.Options): Access {
       })
       if (!parsed.ok) throw new ProblemError('request-signature', parsed.detail)
       const { request } = parsed
-      if (request.createdAt <= notBefore) {
-        const seconds = Math.floor((notBefore - clock()) / 1000) + 1
+      if (request.createdAt < notBefore) {
+        const seconds = Math.ceil((notBefore - clock()) / 1000)
         if (seconds > 0)
           throw new ProblemError('starting', 'The node has just started: sign it again.', seconds)
         throw new ProblemError('request-signature', 'It was created before the node started.')
