@@ -193,6 +193,26 @@ describe('parseSignedRequest', () => {
     expect(await verify({ ...headers, signature: 'eth=:!!!!:' })).toMatch(/no bytes/)
   })
 
+  test('error: any character of Signature-Input altered', async () => {
+    const headers = await signRequest(client, { network, url })
+    const input = headers['signature-input']
+    for (let i = 0; i < input.length; i++) {
+      const altered = String.fromCharCode(input.charCodeAt(i) ^ 1)
+      const wrong = input.slice(0, i) + altered + input.slice(i + 1)
+      const verdict = await verify({ ...headers, 'signature-input': wrong })
+      expect(verdict, wrong).not.toMatch(/^0x/)
+    }
+  })
+
+  test('behavior: long junk is read to its end', async () => {
+    const headers = await signRequest(client, { network, url })
+    for (const junk of ['"', ' ', ',', '\\"', '("@path" ', ';a=1', 'a=b, ', 'a= b'])
+      for (const before of ['', 'eth=', 'eth=("@path"', `${headers['signature-input']}, x=`]) {
+        const wrong = before + junk.repeat(16_000 / junk.length)
+        expect(await verify({ ...headers, 'signature-input': wrong })).not.toBe('another signer')
+      }
+  })
+
   test('error: any byte of the signature altered', async () => {
     const headers = await signRequest(client, { network, url })
     const bytes = Buffer.from(headers.signature.slice(5, -1), 'base64')
