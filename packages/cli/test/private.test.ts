@@ -44,7 +44,7 @@ describe('a private network', { timeout: 120_000 }, () => {
     dev = startCli(
       [
         ...['dev', '--private', '--json', '--port', '0', '--rpc-port', '0'],
-        ...['--window', '4s', '--challenge', '2s'],
+        ...['--window', '4s', '--challenge', '5s'],
       ],
       { cwd },
     )
@@ -132,6 +132,24 @@ describe('a private network', { timeout: 120_000 }, () => {
     const { stdout } = await cli('owner', 'device', 'revoke', did, '--from', friend)
     expect(stdout).toContain('may not read')
     await poll(async () => ((await read()).code === 2 ? true : undefined))
+  })
+
+  test('challenge open step', async () => {
+    /** Opens one at the last window, until it is one that can be challenged. */
+    const open = (role: Role) =>
+      poll(async () => {
+        const { window } = (await json(role, 'epoch', 'list')).at(-1)
+        const opened = await cli(role, 'challenge', 'open', 'step', `${window}`, '0', '0')
+        return /nothing to challenge|AlreadyChallenged/.test(opened.stderr) ? undefined : opened
+      })
+    const refused = await open('stranger')
+    expect([refused.code, refused.stderr]).toEqual([
+      5,
+      expect.stringContaining('only the device’s owner, whom it lets read, and auditors'),
+    ])
+    expect(refused.stderr).toContain(did)
+    const opened = await open('owner')
+    expect([opened.code, opened.stdout]).toEqual([0, expect.stringMatching(/^0x[0-9a-f]{64}\n$/)])
   })
 
   test('network auditor, audit', async () => {

@@ -358,6 +358,26 @@ describe('attacks', () => {
     expect(await of(owner, 0)).toBe(200)
   })
 
+  test('error: a flood of accounts that the chain has to be asked about', async () => {
+    await using t = await createPrivateNode()
+    const did = didOf(t).did
+    expect(await outcome(t, owner, path.replace('{device}', did))).toBe(200)
+    let answer = (_: null) => {}
+    const silence = new Promise<null>((resolve) => (answer = resolve))
+    t.chain.access = () => silence
+    const asked = Array.from({ length: 70 }, async () => {
+      const said = await outcome(t, createAccount(), path.replace('{device}', did))
+      return `${said}`.replace(/:.*/, '')
+    })
+    await expect.poll(() => t.chain.asked.filter((what) => what === 'key').length).toBe(71)
+    // Who is known is answered.
+    expect(await outcome(t, owner, path.replace('{device}', did))).toBe(200)
+    answer(null)
+    const said = await Promise.all(asked)
+    expect(said.filter((code) => code === 'overloaded')).toHaveLength(6)
+    expect(said.filter((code) => code === 'reader')).toHaveLength(64)
+  })
+
   test('behavior: how to ask again is said', async () => {
     await using t = await createPrivateNode()
     const response = await get(t, undefined, path.replace('{device}', didOf(t).did))

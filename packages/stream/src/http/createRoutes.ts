@@ -166,7 +166,8 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     {
       method: 'GET',
       path: device,
-      summary: 'What the node knows of a device: membership, seq, gaps',
+      summary:
+        'What the node knows of a device: membership and seq; of a private network, gaps and counts only by a signed request',
       constrained: true,
       returns: [json],
       problems: notDevice,
