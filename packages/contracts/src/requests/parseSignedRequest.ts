@@ -9,6 +9,12 @@ import { type Component, components, encodeSignatureBase } from './encodeSignatu
  *
  * A clock may be at most `maxSkewSeconds` ahead of the verifier's: whoever has to remember nonces
  * may forget them all by a restart, and then refuse what was created before the end of that skew.
+ *
+ * @example
+ * const parsed = parseSignedRequest({ chainId: network.chainId, signature, signatureInput, target })
+ * if (!parsed.ok) throw new Error(parsed.detail)
+ * const { account, message, signature: by } = parsed.request
+ * const isGenuine = await client.verifyMessage({ address: account, message, signature: by })
  */
 export function parseSignedRequest(
   parameters: parseSignedRequest.Parameters,
