@@ -31,7 +31,10 @@ extern "C" {
 #define MFI_ROWS_BYTES 256
 #endif
 
-/* Room for what the host sends: the longest packet to a board that wants no receipts has 13 bytes. */
+/*
+ * Room for what the host sends: the longest packet to a board that wants no receipts has 13 bytes,
+ * and 69 to one that signs its registration.
+ */
 #ifndef MFI_INBOX_BYTES
 #define MFI_INBOX_BYTES 20
 #endif
@@ -393,11 +396,13 @@ static inline int mfi_write_batch(const mfi_batch *batch, mfi_write_fn write, vo
 #define MFI_HELLO 0x01
 #define MFI_READING 0x02
 #define MFI_BATCH 0x03
+#define MFI_REGISTRATION 0x04
 /* From the host. */
 #define MFI_CLOCK 0x81
 #define MFI_ACK 0x82
 #define MFI_REFUSED 0x83
 #define MFI_RECEIPT 0x84
+#define MFI_REGISTER 0x85
 
 /* What a board asks for in its hello. */
 #define MFI_WANTS_ACKS 1
@@ -550,6 +555,34 @@ static inline uint64_t mfi_inbox_time(const mfi_inbox *inbox) {
   for (i = 0; i < 8; i++) time = time << 8 | inbox->bytes[3 + i];
   return time;
 }
+
+#if MFI_INBOX_BYTES >= 69
+/*
+ * Signs what a MFI_REGISTER asks for, and sends it with the device's address.
+ *
+ * The line chooses 64 of the bytes that are hashed and signed, but not the first two: 19 01, as of
+ * EIP-712. A batch is signed over bytes that begin with 84, so no signature given here is one of a
+ * batch. Never sign a digest, or bytes from their first on, that came over the line.
+ */
+static inline int mfi_send_registration(mfi_link *link, const mfi_inbox *inbox,
+                                        const mfi_device *device) {
+  static const uint8_t eip712[2] = {0x19, 0x01};
+  uint8_t digest[32], rs[64];
+  mfi_sha256 sha;
+  if (inbox->length != 64) return MFI_RANGE;
+  mfi_sha256_init(&sha);
+  mfi_sha256_write(&sha, eip712, 2);
+  mfi_sha256_write(&sha, inbox->bytes + 3, 64);
+  mfi_sha256_finish(&sha, digest);
+  if (device->sign(device->sign_ctx, digest, rs) != 0) return MFI_SIGN;
+  mfi_lower_s(rs + 32);
+  mfi_link_begin(link, MFI_REGISTRATION, inbox->number);
+  mfi_link_write(link, device->address, 20);
+  mfi_link_write(link, rs, 64);
+  mfi_link_end(link);
+  return MFI_OK;
+}
+#endif
 
 #ifdef __cplusplus
 }

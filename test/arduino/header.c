@@ -5,11 +5,13 @@
  *   frame   'f' type:1 number:2 length:2 bytes
  *   reading 'r' number:2 age:4 fields:1 value:8 ...
  *   inbox   'i' length:2 bytes
+ *   sign    's' address[20] length:2 bytes, of one frame
  *
  * Out: a byte for the result of each mfi_add; then, unless nothing was taken, the digest, for which
  * it reads r and s, the result of mfi_seal, and the batch, alone and in a frame. For the others the
  * frame; for an inbox a count of frames, and type:1 number:2 length:1 body of each. What varies in
- * length comes with its length:4 before it.
+ * length comes with its length:4 before it. To sign, the digest, for which it reads r and s, unless it
+ * is none; the result of mfi_send_registration; and the frame, if there is one.
  */
 #define MFI_ROWS_BYTES 4096
 #define MFI_INBOX_BYTES 200
@@ -90,6 +92,24 @@ static void batch(mfi_link *link) {
   put_out();
 }
 
+static void sign(mfi_link *link) {
+  static uint8_t bytes[1024];
+  uint8_t address[20], network[32] = {0}, result;
+  mfi_device device = {network, address, 1, 1000, 1, ask, NULL};
+  mfi_inbox inbox;
+  uint16_t count, i;
+  take(address, 20);
+  count = (uint16_t)number(2);
+  take(bytes, count);
+  mfi_inbox_init(&inbox);
+  for (i = 0; i < count; i++) {
+    if (!mfi_inbox_put(&inbox, bytes[i])) continue;
+    result = (uint8_t)-mfi_send_registration(link, &inbox, &device);
+    put(&result, 1);
+    if (result == 0) put_out();
+  }
+}
+
 int main(void) {
   static uint8_t bytes[65536];
   mfi_link link;
@@ -100,6 +120,8 @@ int main(void) {
     const uint8_t kind = (uint8_t)number(1);
     if (kind == 'b') {
       batch(&link);
+    } else if (kind == 's') {
+      sign(&link);
     } else if (kind == 'f') {
       const uint8_t type = (uint8_t)number(1);
       const uint16_t n = (uint16_t)number(2), count = (uint16_t)number(2);

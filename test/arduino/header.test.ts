@@ -8,7 +8,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { concatBytes, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import {
+  concatBytes,
+  normalizeSignature,
+  publicKeyToAddress,
+  type Signer,
+  sha256,
+  toHex,
+} from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
 import { decodeFrame, encodeFrame, type Frame } from '@machinefi/device/serial'
 import { batchId, decodeBatch, defineSchema, encodeRows, signBatch } from '@machinefi/telemetry'
@@ -300,6 +307,37 @@ describe.skipIf(missing)(`frames${missing}`, () => {
           )
         },
       ),
+      parameters,
+    )
+  })
+
+  test('behavior: mfi_send_registration signs behind 1901, and 64 bytes alone', async () => {
+    const { signer } = walk
+    const address = publicKeyToAddress(signer.publicKey)
+    const bodies = fc.oneof(
+      fc.uint8Array({ maxLength: 64, minLength: 64 }),
+      fc.uint8Array({ maxLength: 195 }),
+    )
+    await fc.assert(
+      fc.asyncProperty(bodies, fc.boolean(), async (body, flip) => {
+        const line = encodeFrame({ body, number: 0, type: 0x85 })
+        program.ask(toText('s'), address, toBytes(line.length, 2), line)
+        if (body.length !== 64) {
+          expect([...(await program.take(1))]).toEqual([3])
+          return
+        }
+        const message = concatBytes(Uint8Array.of(0x19, 0x01), body)
+        expect(toHex(await program.take(32))).toBe(toHex(sha256(message)))
+        const signature = await signer.sign(message)
+        const r = signature.slice(0, 32)
+        const other = toBytes32(order - BigInt(toHex(signature.slice(32))))
+        program.ask(flip ? concatBytes(r, other) : signature)
+        expect([...(await program.take(1))]).toEqual([0])
+        const answer = concatBytes(address, normalizeSignature(signature, 'ES256'))
+        expect(toHex(await program.takeSized())).toBe(
+          toHex(encodeFrame({ body: answer, number: 0, type: 0x04 })),
+        )
+      }),
       parameters,
     )
   })

@@ -248,6 +248,7 @@ async function machinefi(...argv: string[]) {
     stderr: output((text) => {
       stderr += text
     }),
+    onHangup: () => {},
     stdin: (async function* () {})(),
     stdout: output((text) => {
       stdout += text

@@ -1,8 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { connect } from 'node:tls'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { http, type Transport } from '@machinefi/device'
 import { mqtt } from '@machinefi/device/mqtt'
 import { createTlsFetch } from '@machinefi/device/node'
@@ -10,45 +6,16 @@ import { batchId } from '@machinefi/telemetry'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTls } from '../../packages/stream/src/tls/openTls.js'
 import { createTestNode, type TestNode } from '../../packages/stream/test/createTestNode.js'
+import { createCertificates, opensslMissing } from './createCertificates.js'
 
-const openssl = '/usr/bin/openssl'
-
-describe.skipIf(!existsSync(openssl) && !process.env.CI)('TLS', () => {
-  let folder: string
+describe.skipIf(opensslMissing)(`TLS${opensslMissing ? `: ${opensslMissing}` : ''}`, () => {
+  let certificates: ReturnType<typeof createCertificates>
   let t: TestNode
-  const path = (name: string) => join(folder, name)
-  const run = (...args: string[]) => execFileSync(openssl, args, { cwd: folder, stdio: 'pipe' })
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  /** A certificate of the authority, for this machine. */
-  const issue = (name: string, ca = 'ca') => {
-    run('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
-    writeFileSync(path('ext'), 'subjectAltName=IP:127.0.0.1,DNS:localhost')
-    const signing = [
-      '-CA',
-      `${ca}.pem`,
-      '-CAkey',
-      `${ca}.key`,
-      '-CAcreateserial',
-      '-extfile',
-      'ext',
-    ]
-    run('x509', '-req', '-in', `${name}.csr`, ...signing, '-out', `${name}.pem`, '-days', '2')
-  }
-  const authority = (name: string) =>
-    run(
-      'req',
-      '-x509',
-      ...newKey,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.pem`,
-      '-subj',
-      `/CN=${name}`,
-    )
+  const path = (name: string) => certificates.path(name)
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'tls-'))
+    certificates = createCertificates()
+    const { authority, issue } = certificates
     for (const name of ['ca', 'fleet']) authority(name)
     issue('node')
     issue('walker', 'fleet')
@@ -67,18 +34,12 @@ describe.skipIf(!existsSync(openssl) && !process.env.CI)('TLS', () => {
 
   afterAll(async () => {
     await t?.[Symbol.asyncDispose]()
-    rmSync(folder, { force: true, recursive: true })
+    certificates?.remove()
   })
 
   const send = async (device: number, by: 'http' | 'mqtt', name?: string) => {
     const batch = await t.sign({ device })
-    const credentials = {
-      ca: readFileSync(path('ca.pem')),
-      ...(name !== undefined && {
-        cert: readFileSync(path(`${name}.pem`)),
-        key: readFileSync(path(`${name}.key`)),
-      }),
-    }
+    const credentials = certificates.credentials(name)
     const logKey = t.logSigner.publicKey
     const transport: Transport & { close?(): Promise<void> } =
       by === 'http'
@@ -102,6 +63,13 @@ describe.skipIf(!existsSync(openssl) && !process.env.CI)('TLS', () => {
     }
   }
 
+  /** Puts another certificate in the place of the node's. */
+  const install = (name: string) => {
+    certificates.issue(name)
+    copyFileSync(path(`${name}.key`), path('node.key'))
+    copyFileSync(path(`${name}.pem`), path('node.pem'))
+  }
+
   test('default: a client of the fleet is let in, over HTTP and MQTT', async () => {
     expect(t.node.urls).toMatchObject({
       http: expect.stringMatching(/^https:/),
@@ -122,28 +90,27 @@ describe.skipIf(!existsSync(openssl) && !process.env.CI)('TLS', () => {
   })
 
   test('behavior: a renewed certificate is used without a restart, a broken one is not', async () => {
-    const seen = () =>
-      new Promise<string>((resolve, reject) => {
-        const { hostname, port } = new URL(t.node.url!)
-        const socket = connect(
-          { ca: readFileSync(path('ca.pem')), host: hostname, port: Number(port) },
-          () => {
-            resolve(`${socket.getPeerCertificate().subject.CN}`)
-            socket.destroy()
-          },
-        )
-        socket.on('error', reject)
-      })
+    const seen = () => certificates.readPeer(t.node.url!)
     expect(await seen()).toBe('node')
-    issue('renewed')
-    copyFileSync(path('renewed.key'), path('node.key'))
-    copyFileSync(path('renewed.pem'), path('node.pem'))
+    install('renewed')
     while ((await seen()) !== 'renewed') await new Promise((resolve) => setTimeout(resolve, 200))
     writeFileSync(path('node.pem'), 'no certificate')
     const errors = t.errors.length
     while (t.errors.length === errors) await new Promise((resolve) => setTimeout(resolve, 200))
     expect(t.errors.at(-1)).toMatchObject({ name: 'NodeConfigurationError' })
     expect(await seen()).toBe('renewed')
+  })
+
+  test('behavior: reloadTls reads the certificate at once', async () => {
+    install('hurried')
+    t.node.reloadTls()
+    expect(await certificates.readPeer(t.node.url!)).toBe('hurried')
+    expect(await certificates.readPeer(t.node.urls.mqtt!)).toBe('hurried')
+    writeFileSync(path('node.pem'), 'no certificate')
+    const errors = t.errors.length
+    t.node.reloadTls()
+    expect(t.errors.slice(errors)).toMatchObject([{ name: 'NodeConfigurationError' }])
+    expect(await certificates.readPeer(t.node.url!)).toBe('hurried')
   })
 
   test('error: files that do not fit', () => {

@@ -8,6 +8,7 @@
 #include <EEPROM.h>
 #include <avr/sleep.h>
 #define MFI_ROWS_BYTES 1024
+#define MFI_INBOX_BYTES 69
 #include "machinefi.h"
 #include "atecc.h"
 
@@ -123,6 +124,8 @@ void loop() {
       bootTime = mfi_inbox_time(&inbox) - now;
       clockKnown = true;
     }
+    // Asked by `machinefi device register --port`: who owns this board.
+    if (inbox.type == MFI_REGISTER) mfi_send_registration(&line, &inbox, &device);
     const bool answered = inbox.type == MFI_ACK || inbox.type == MFI_REFUSED;
     if (answered && underWay && inbox.number == number) underWay = false;
   }

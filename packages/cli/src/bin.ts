@@ -22,6 +22,7 @@ const output = (stream: NodeJS.WriteStream) => ({
 process.exitCode = await run(process.argv.slice(2), {
   cwd: process.cwd(),
   env: process.env,
+  onHangup: (listener) => void process.on('SIGHUP', listener),
   signal: controller.signal,
   stderr: output(process.stderr),
   stdin: process.stdin,

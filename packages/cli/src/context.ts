@@ -7,6 +7,8 @@ export type Context = {
   stdout: Output
   /** Aborted by the first SIGINT or SIGTERM. */
   signal: AbortSignal
+  /** From the first listener on a SIGHUP no longer ends the process: each is told of it. */
+  onHangup(listener: () => void): void
 }
 
 export type Output = {

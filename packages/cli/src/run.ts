@@ -205,17 +205,24 @@ function define(context: Context): Command {
     .action(async (folder, options) =>
       (await import('./commands/device/outbox.js')).showOutbox(folder, options, context),
     )
-  add(device, 'register <file>')
+  add(device, 'register [file]')
     .description('register a device on the chain and join it to a network')
+    .option('--port <path>', 'serial port of a board that signs with a key of its own, not a file')
+    .option('--baud <n>', 'speed of the line', '115200')
     .option('--owner <address>', 'who is paid; the paying account by default')
     .option('--no-join', 'register only')
+    .option('--relay', 'let the node pay, if it does: no account and no gas is needed, but --owner')
     .addOption(networkOption())
     .addOption(nodeOption())
     .addOption(rpcOption())
     .addOption(accountOption())
     .addHelpText(
       'after',
-      examples('device register walker.key', 'device register walker.key --owner 0x…'),
+      examples(
+        'device register walker.key --owner 0x…',
+        'device register walker.key --owner 0x… --relay --node https://node.example',
+        'device register --port /dev/ttyACM0',
+      ),
     )
     .action(async (file, options) =>
       (await import('./commands/device/register.js')).registerDevice(file, options, context),
@@ -248,6 +255,10 @@ function define(context: Context): Command {
         .makeOptionMandatory(),
     )
     .requiredOption('--public-key <hex>', 'of the device (X‖Y, 64 bytes)')
+    .option(
+      '--out <file>',
+      'write the records of the packets that verify here, as replay takes them',
+    )
     .option('--progress', 'print progress also where stderr is no terminal')
     .addHelpText(
       'after',
@@ -268,13 +279,22 @@ function define(context: Context): Command {
     .option('--state <folder>', 'where the device keeps its place (beside the key by default)')
     .option('--shift', 'move the readings so that the last one is now')
     .option('--progress', 'print progress also where stderr is no terminal')
-    .addOption(networkOption())
-    .addOption(nodeOption())
+    .addOption(networkOrFileOption())
+    .addOption(
+      fromEnvironment(
+        '--node <url>',
+        'stream node; with a network file also mqtt://, mqtts:// or coap://',
+        'MACHINEFI_NODE',
+        'http://127.0.0.1:4270',
+      ),
+    )
+    .addOption(rpcOption())
     .addHelpText(
       'after',
       examples(
         'replay walk.csv --key walker.key --progress',
         'replay walk.csv --key walker.key --out walk.cborseq',
+        'replay walk.csv --key walker.key --network steps.json --node mqtts://hub.local',
       ),
     )
     .action(async (csv, options) =>
@@ -333,6 +353,10 @@ function define(context: Context): Command {
     .option('--max-age <duration>', 'how old a reading may get before it is sent', '10m')
     .option('--tls-cert <file>', 'certificate for HTTP and MQTT, PEM; read again on change')
     .option('--tls-key <file>', 'its key, PEM')
+    .option(
+      '--tls-client-ca <file>',
+      'let only clients in that have a certificate of this authority',
+    )
     .addOption(nodeOption())
     .addHelpText(
       'after',
@@ -349,6 +373,11 @@ function define(context: Context): Command {
     .requiredOption('--network <file...>', 'networks to serve, as `network create` wrote them')
     .requiredOption('--log-key <file>', 'P-256 key that signs checkpoints (made if absent)')
     .option('--bond', 'put in what is missing of the operator’s bond')
+    .option(
+      '--relay <file>',
+      'pay for registrations of devices from the account with this private key; not the operator’s',
+    )
+    .option('--relays-per-day <n>', 'most registrations to pay for in a UTC day', '100')
     .option(
       '--peer <url...>',
       'other nodes of the networks: they have the ledgers that other operators posted',

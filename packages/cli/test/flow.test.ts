@@ -1,7 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createCertificates, opensslMissing } from '../../../test/transports/createCertificates.js'
+import { startAnvil } from '../src/chain/startAnvil.js'
 import { runCli, startCli } from './runCli.js'
 
 /** Asks again until the answer will do: windows end and become final in their own time. */
@@ -77,6 +79,27 @@ describe('a developer’s afternoon', { timeout: 120_000 }, () => {
       return code === 0 ? JSON.parse(stdout) : undefined
     })
     expect(member).toMatchObject({ did, member: { slot: 0 }, nextSeq: 0 })
+  })
+
+  test('device register --relay: the node pays', async () => {
+    const owner = `0x${'a11ce'.padStart(40, '0')}`
+    const { did } = await json('device', 'create', 'relayed.key')
+    const register = ['device', 'register', 'relayed.key', '--relay']
+    // No chain at hand, and no account.
+    env = { MACHINEFI_NODE: facts.node, MACHINEFI_RPC: 'http://127.0.0.1:1' }
+    try {
+      expect((await cli(...register)).stderr).toContain('--relay needs --owner')
+      expect((await cli(...register, '--owner', owner, '--no-join')).code).toBe(2)
+      const sent = await json(...register, '--owner', owner)
+      expect(sent).toMatchObject({ did, network: facts.id, owner })
+      expect(Number(sent.gasUsed)).toBeGreaterThan(100_000)
+      const again = await cli(...register, '--owner', owner)
+      expect([again.code, again.stderr]).toEqual([0, expect.stringContaining('already')])
+      const other = await cli(...register, '--owner', `0x${'b0b'.padStart(40, '0')}`)
+      expect([other.code, other.stderr]).toEqual([2, expect.stringContaining('ERC721')])
+    } finally {
+      env = { MACHINEFI_NODE: facts.node, MACHINEFI_RPC: facts.rpc }
+    }
   })
 
   test('batch inspect, verify', async () => {
@@ -174,6 +197,29 @@ describe('a developer’s afternoon', { timeout: 120_000 }, () => {
     const unbonded = await cli(...start, '--log-key', 'log.key')
     expect(unbonded.code).toBe(5)
     expect(unbonded.stderr).toContain('--bond')
+    // RFC 9500 2.3: here it is warned of, elsewhere refused.
+    const published = `-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIObLW92AqkWunJXowVR2Z5/+yVPBaFHnEedDk5WJxk/BoAoGCCqGSM49
+AwEHoUQDQgAEQiVI+I+3gv+17KN0RFLHKh5Vj71vc75eSOkyMsxFxbFsTNEMTLjV
+uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
+-----END EC PRIVATE KEY-----
+`
+    writeFileSync(join(cwd, 'rfc.key'), published, { mode: 0o600 })
+    const warned = await cli(...start, '--log-key', 'rfc.key')
+    expect([warned.code, warned.stderr]).toEqual([
+      5,
+      expect.stringContaining('rfc.key: a published test key'),
+    ])
+    const elsewhere = await startAnvil({ chainId: 4_690 })
+    const refused = await runCli([...start, '--log-key', 'rfc.key', '--bond'], {
+      cwd,
+      env: { MACHINEFI_PRIVATE_KEY: `0x${'11'.repeat(32)}`, MACHINEFI_RPC: elsewhere.url },
+    })
+    await elsewhere.close()
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      expect.stringContaining('This private key is published'),
+    ])
     const node = startCli([...start, '--log-key', 'log.key', '--bond', '--json'], { cwd, env })
     await node.until('\n')
     const { url } = JSON.parse(node.stdout())
@@ -185,7 +231,31 @@ describe('a developer’s afternoon', { timeout: 120_000 }, () => {
     // The same directory again: it is this network's, and its lock is free.
     const again = startCli([...start, '--log-key', 'log.key', '--json'], { cwd, env })
     await again.until('\n')
+    expect(again.hangup()).toBe(0)
     again.stop()
     expect(await again.exit).toBe(0)
   })
+
+  test.skipIf(opensslMissing)(
+    `node start, with TLS${opensslMissing ? `: ${opensslMissing}` : ''}`,
+    async () => {
+      const certificates = createCertificates()
+      certificates.authority('ca')
+      certificates.issue('node')
+      const [pem, key] = ['node.pem', 'node.key'].map(certificates.path)
+      const start = ['node', 'start', '--network', 'weather.json', '--data', 'node', '--port', '0']
+      const tls = ['--log-key', 'log.key', '--tls-cert', pem!, '--tls-key', key!]
+      const node = startCli([...start, ...tls, '--json'], { cwd, env })
+      await node.until('\n')
+      const { url } = JSON.parse(node.stdout())
+      certificates.issue('renewed')
+      copyFileSync(certificates.path('renewed.pem'), pem!)
+      copyFileSync(certificates.path('renewed.key'), key!)
+      expect(node.hangup()).toBe(1)
+      expect(await certificates.readPeer(url)).toBe('renewed')
+      node.stop()
+      expect(await node.exit).toBe(0)
+      certificates.remove()
+    },
+  )
 })

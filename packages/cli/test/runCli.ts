@@ -15,12 +15,14 @@ export async function runCli(
 export function startCli(argv: readonly string[], options: runCli.Options = {}) {
   const { cwd = tmpdir(), env = {}, stdin = new Uint8Array() } = options
   const controller = new AbortController()
+  const hangups: (() => void)[] = []
   let stdout = ''
   let stderr = ''
   const waiting: { resolve: () => void; text: string }[] = []
   const context: Context = {
     cwd,
     env: { CI: 'true', ...env },
+    onHangup: (listener) => void hangups.push(listener),
     signal: controller.signal,
     stderr: {
       columns: 0,
@@ -46,6 +48,8 @@ export function startCli(argv: readonly string[], options: runCli.Options = {}) 
     exit,
     /** As Ctrl-C does. */
     stop: () => controller.abort(),
+    /** As SIGHUP does; how many listened. */
+    hangup: () => hangups.map((listener) => listener()).length,
     stderr: () => stderr,
     stdout: () => stdout,
     /** Resolves when stdout has the text; rejects if the command ends without it. */

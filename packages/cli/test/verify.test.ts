@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromHex, toHex } from '@machinefi/core'
 import { createSoftwareSigner } from '@machinefi/device'
+import { defineSchema, toRow } from '@machinefi/telemetry'
+import { decodePebble, pebbleFields, toPebbleRecord } from '@machinefi/telemetry/pebble'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openReadings } from '../src/readings/openReadings.js'
 import { runCli } from './runCli.js'
 
 const swap = (hex: string) => hex.toUpperCase().replaceAll(/(.)(.)/g, '$2$1')
@@ -55,6 +58,57 @@ test('options: json', async () => {
     total: 3,
     valid: 3,
     packets: [1, 2, 3].map((line) => ({ line, valid: true, did })),
+  })
+})
+
+describe('options: out', () => {
+  test('default: the records, as replay reads them', async () => {
+    const packets = await Promise.all([
+      sign(
+        '{"VBAT":4.1,"latitude":3050.69225,"longitude":-11448.65815,"gyroscope":[-10,7,0],"timestamp":"1600000000"}',
+      ),
+      sign('{"message":"a configuration"}'),
+      sign(messageOf(1_600_000_060)),
+      sign(messageOf(1_600_000_060)),
+      sign(messageOf(1_599_999_999)),
+      sign('{"SNR":-0.004,"temperature":-0.05,"timestamp":"1600000061"}'),
+      Promise.resolve(lines[0]!.replace('34.5', '24.5')),
+    ])
+    const { code, stdout } = await verify(packets.join('\n'), '--json', '--out', 'records.csv')
+    expect(code).toBe(3)
+    const counts = { noRecord: 1, notLater: 2, written: 3 }
+    expect(JSON.parse(stdout)).toMatchObject({ records: counts, total: 7, valid: 6 })
+    const readings = await openReadings(join(cwd, 'records.csv'))
+    expect(readings.tickMs).toBe(1000)
+    expect(readings.fields.map(({ name }) => name)).toEqual(Object.keys(pebbleFields))
+    const schema = defineSchema({ fields: pebbleFields, id: 1, tickMs: 1000 })
+    const rows = [...readings.merge()].map(({ time, values }) => {
+      const record = readings.fields.map(({ name }, i) => [
+        name,
+        Number.isNaN(values[i]) ? null : values[i],
+      ])
+      return toRow(schema, Object.fromEntries(record), time)
+    })
+    readings.close()
+    const expected = [packets[0]!, packets[2]!, packets[5]!].map((packet) =>
+      toRow(
+        schema,
+        toPebbleRecord(decodePebble(new TextEncoder().encode(packet), 'pebble-json-2020')),
+      ),
+    )
+    expect(rows).toEqual(expected)
+    expect(rows[0]).toMatchObject({ time: 1_600_000_000_000 })
+    expect(rows[0]!.values.slice(1, 4)).toEqual([4100, 308_448_708, -1_148_109_692])
+  })
+
+  test('behavior: a person is told how many', async () => {
+    const { stdout } = await verify(lines.join('\n'), '--out', 'three.csv')
+    expect(stdout).toContain('\nrecords   3; 0 packets have none, 0 are not later')
+  })
+
+  test('error: a file that exists', async () => {
+    const { code, stderr } = await verify(lines.join('\n'), '--out', 'packets.txt')
+    expect([code, stderr]).toEqual([2, expect.stringContaining('packets.txt exists already')])
   })
 })
 

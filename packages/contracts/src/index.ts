@@ -70,6 +70,7 @@ export {
   signRegistration,
   toDeviceAddress,
 } from './Registration.js'
+export { RelayError, relayRegistration } from './relayRegistration.js'
 export { createSignedFetch, type SignedFetch } from './requests/createSignedFetch.js'
 export { parseSignedRequest, type SignedRequest } from './requests/parseSignedRequest.js'
 export { signRequest } from './requests/signRequest.js'

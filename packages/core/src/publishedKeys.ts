@@ -22,7 +22,7 @@ export function isDevelopmentChain(chainId: number | bigint | undefined): boolea
 export class PublishedKeyError extends BaseError {
   override readonly name = 'PublishedKeyError'
   constructor() {
-    super('The private key of this device is published: anyone can sign as it.', {
+    super('This private key is published: anyone can sign with it.', {
       kind: 'input',
       metaMessages: ['Only development chains (1337, 31337) take it. Make a key of your own.'],
     })

@@ -12,4 +12,9 @@ export {
   InvalidFrameError,
 } from './serial/encodeFrame.js'
 export { type Line, LineError } from './serial/line.js'
+export {
+  BoardSilentError,
+  NotARegistrationError,
+  openBoardSigner,
+} from './serial/openBoardSigner.js'
 export { openSerialPort, SerialPortMissingError } from './serial/openSerialPort.js'

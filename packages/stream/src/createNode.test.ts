@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ContractError } from '@machinefi/contracts'
-import { fromHex, publicKeyToAddress, toHex } from '@machinefi/core'
+import { fromHex, PublishedKeyError, publicKeyToAddress, toHex } from '@machinefi/core'
 import { decodeBundle, encodeBundle, verifyBundle, verifyReceipt } from '@machinefi/proof'
 import { batchId } from '@machinefi/telemetry'
 import { afterEach, expect, test, vi } from 'vitest'
@@ -142,4 +142,20 @@ test('behavior: not bonded is allowed, and stated until it is', async () => {
   t.chain.bonded = bonded
   await t.node.refresh()
   expect(t.node.health()).toMatchObject({ ok: true, problems: [] })
+})
+
+test('error: a published log key, but on a development chain', async () => {
+  await using t = await createTestNode()
+  // 32 bytes of 0x11.
+  const logSigner = createSigner(0x11)
+  const { network } = t.chain
+  const open = (chainId: number) =>
+    t.open({
+      dataDir: createDirectory(),
+      logSigner,
+      networks: [{ ...network, chainId, schemas: [walker] }],
+    })
+  await expect(open(4689)).rejects.toThrow(PublishedKeyError)
+  t.chain.bonded = toHex(publicKeyToAddress(logSigner.publicKey))
+  await (await open(31_337)).close()
 })

@@ -1,6 +1,20 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import type { AnyClient, Deployment, Network } from '@machinefi/contracts'
-import { type BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import {
+  type AnyClient,
+  type Deployment,
+  type Network,
+  registerDevices,
+} from '@machinefi/contracts'
+import {
+  type BaseError,
+  fromHex,
+  isDevelopmentChain,
+  isPublishedTestKey,
+  PublishedKeyError,
+  publicKeyToAddress,
+  type Signer,
+  toHex,
+} from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
 import { type AccessLimits, createAccess } from './access/createAccess.js'
@@ -23,6 +37,7 @@ import { type Broker, openMqttClient } from './mqtt/openMqttClient.js'
 import { type MqttLimits, openMqttServer } from './mqtt/openMqttServer.js'
 import { type OpenNetwork, openNetwork } from './network/openNetwork.js'
 import { toProblem } from './problems.js'
+import { createRelay } from './relay/createRelay.js'
 import { openStore } from './store/openStore.js'
 import { openTls, type Tls, type TlsFiles } from './tls/openTls.js'
 
@@ -35,6 +50,7 @@ import { openTls, type Tls, type TlsFiles } from './tls/openTls.js'
  * Nothing is served before `listen`, nothing posted before `settle` or `start`.
  *
  * @throws {DataDirectoryError} the directory is in use, foreign or damaged.
+ * @throws {PublishedKeyError} everyone has the log key, and this is no development chain.
  * @throws {NodeConfigurationError} a schema or a metric that is not the network's, or another log
  *   key than the operator is bonded with. Not bonded yet is no error, but a problem in `health`.
  */
@@ -42,8 +58,19 @@ export async function createNode(options: createNode.Options): Promise<Node> {
   const { client, deployment } = options
   const first = options.networks[0]
   if (!first) throw new NodeConfigurationError('A node serves at least one network.')
+  const { relay } = options
   return startNode({
     ...options,
+    relay: relay && {
+      perDay: relay.perDay ?? 100,
+      send: ({ registry }, registration, onHash) =>
+        registerDevices(client, {
+          account: relay.account,
+          onHash,
+          registrations: [registration],
+          registry,
+        }),
+    },
     chains: options.networks.map((network) =>
       openChain(client, {
         account: options.account,
@@ -66,12 +93,21 @@ export declare namespace createNode {
     confirmations?: number | undefined
     /** Where the metrics and the reward policy are. */
     deployment: Pick<Deployment, 'metrics' | 'policy'>
+    /**
+     * Pay for the registrations of devices that join one of the networks. The account is another than
+     * the one that posts: a transaction of a stranger must not be in the way of an answer to a challenge.
+     * At most `perDay` are sent in a UTC day. @default none are
+     */
+    relay?: { account: Account; perDay?: number | undefined } | undefined
   }
 }
 
 /** A node with given views of the chain, one per network. */
 export async function startNode(
-  options: NodeOptions & { chains: readonly Chain[] },
+  options: NodeOptions & {
+    chains: readonly Chain[]
+    relay?: Pick<createRelay.Options, 'perDay' | 'send'> | undefined
+  },
 ): Promise<Node> {
   const { dataDir, logSigner, onAnswer, onEpoch, onError = () => {} } = options
   const { clock: time = Date.now } = options
@@ -79,6 +115,11 @@ export async function startNode(
   const limits = { ...defaultLimits, ...options.limits }
   if (logSigner.algorithm !== 'ES256' || logSigner.publicKey.length !== 64)
     throw new NodeConfigurationError('The log key is a P-256 key.')
+  if (
+    isPublishedTestKey(logSigner.publicKey) &&
+    options.networks.some(({ chainId }) => !isDevelopmentChain(chainId))
+  )
+    throw new PublishedKeyError()
   if (!(limits.maxSkewMs >= 0 && limits.maxSkewMs <= greatestSkewMs))
     throw new NodeConfigurationError(`maxSkewMs is at most ${greatestSkewMs}.`)
   const { chains, networks } = options
@@ -204,6 +245,8 @@ export async function startNode(
     }
 
     const authorities = createAuthorities(options.publicUrls)
+    const relay =
+      options.relay && createRelay({ ...options.relay, clock, database: store.database, onError })
     const routes = createRoutes({
       access: createAccess({ authorities, clock, limits, onError }),
       bundler: createBundler({
@@ -225,10 +268,12 @@ export async function startNode(
           failing: (open) => (failures.has(open) || settler.waiting(open) ? 1 : 0),
           networks: all,
           pipeline,
+          relay,
           transports,
         }),
       networks: opened,
       pipeline,
+      relay,
       settler,
       store,
     })
@@ -337,6 +382,7 @@ export async function startNode(
         listening ??= listen(options)
         return listening
       },
+      reloadTls: () => tls?.reload(),
       start({ everyMs = 5000 } = {}) {
         if (maxHeadAgeMs !== Number.POSITIVE_INFINITY) return
         maxHeadAgeMs = Math.max(limits.maxHeadAgeMs, 2 * everyMs)
@@ -464,6 +510,8 @@ export type Node = {
   health(): { ok: boolean; problems: string[] } & Record<string, unknown>
   /** Serves HTTP, and what else is asked for; resolves to the URL. Once: a second call resolves to the same. */
   listen(options?: ListenOptions): Promise<string>
+  /** Reads the certificate's files now, and not when their change is noticed. */
+  reloadTls(): void
   /** Follows the chain, answers challenges and settles by a timer until it is closed. */
   start(options?: { everyMs?: number }): void
   /** Answers what was taken in, then lets go of the data directory. */

@@ -63,6 +63,8 @@ const others = {
   senml: [422, 'the SenML has no readings of this network'],
   time: [422, 'the time of a reading cannot be taken'],
   rate: [429, 'the device sends more often than it may'],
+  registration: [422, 'the registration cannot be sent'],
+  'relay-exhausted': [429, 'no more registrations are paid for today'],
   'unknown-network': [404, 'this node does not serve this network'],
   'not-found': [404, 'there is nothing here'],
   method: [405, 'the method is not allowed here'],

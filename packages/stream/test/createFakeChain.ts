@@ -85,7 +85,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       serial,
       registry: zero,
       settlement: zero,
-      membership: zero,
+      membership: `0x${'0e'.repeat(20)}`,
       token: zero,
       disputes: zero,
       isPrivate,

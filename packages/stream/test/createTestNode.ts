@@ -92,7 +92,7 @@ export declare namespace createTestNode {
   }
 }
 
-type Changes = Partial<NodeOptions & { chains: readonly FakeChain[] }>
+type Changes = Partial<Parameters<typeof startNode>[0]>
 
 export type TestNode = AsyncDisposable & {
   chain: FakeChain

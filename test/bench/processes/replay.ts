@@ -12,6 +12,7 @@ const exitCode = await run(['demo', ...process.argv.slice(2), '--json'], {
   env: process.env,
   signal: controller.signal,
   stderr: output((text) => void process.stderr.write(text)),
+  onHangup: () => {},
   stdin: process.stdin,
   stdout: output((text) => {
     stdout += text

@@ -69,6 +69,7 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
       })
     const client = connect(0)
     const operator = connect(1)
+    const relay = connect(2)
 
     onStep('deploying the contracts')
     const deployment = await deployMachinefi(client)
@@ -122,6 +123,7 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
       onAnswer: options.onAnswer,
       onEpoch: options.onEpoch,
       onError: options.onError,
+      relay: { account: relay.account },
     })
     closers.push(() => node.close())
     const url = await node.listen({ ...options.listen, port })

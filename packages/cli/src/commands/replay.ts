@@ -1,11 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { BaseError, formatDid, fromHex, publicKeyToAddress, type Signer } from '@machinefi/core'
-import { createDevice, http, type Transport } from '@machinefi/device'
+import { BaseError, formatDid, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import { createDevice, type Transport } from '@machinefi/device'
 import { openFileStore } from '@machinefi/device/node'
 import type { Schema } from '@machinefi/telemetry'
 import type { Context } from '../context.js'
-import { fetchNetwork, fetchNode, type NodeNetwork, NodeProblemError } from '../node/fetchNode.js'
+import { fetchNode, NodeProblemError } from '../node/fetchNode.js'
+import { type Delivery, openDelivery } from '../node/openDelivery.js'
 import { openDeviceSigner } from '../options/openDeviceSigner.js'
 import { createProgress } from '../output/createProgress.js'
 import { formatJson } from '../output/formatJson.js'
@@ -19,6 +20,7 @@ type Options = {
   node: string
   out?: string
   progress?: boolean
+  rpc: string
   shift?: boolean
   state?: string
 }
@@ -36,23 +38,26 @@ export async function replay(csv: string, options: Options, context: Context): P
   const signer = await openDeviceSigner(options.key, context)
   let readings: Readings | undefined
   let file: FileHandle | undefined
+  let delivery: Delivery | undefined
   try {
-    const network = await fetchNetwork(options.node, options.network)
-    const { schema } = network
+    delivery = await openDelivery(options, context)
+    const { isHttp, network, schema } = delivery
+    const { node, out } = options
+    if (out !== undefined && !isHttp)
+      throw new ReplayError('--out asks a node over HTTP which seq is next.', [`Not: ${node}`])
     readings = await openReadings(resolve(context.cwd, csv))
     const source = selectDevice(readings, options.device)
     checkFields(readings, schema)
     const offset = options.shift ? toOffset(readings, schema) : 0
-    if (options.out !== undefined) file = await openNew(options.out, context)
-    const transport = file ? toFile(file) : http(options.node, { logKey: fromHex(network.logKey) })
-    // A device would wait for its registration; whoever runs this should hear of it.
-    if (!file) await fetchNode(options.node, toDevicePath(network, signer))
+    if (out !== undefined) file = await openNew(out, context)
+    const transport = file ? toFile(file) : delivery.transport
+    if (!file) await delivery.assertMember(publicKeyToAddress(signer.publicKey))
     let batches = 0
     let bytes = 0
     const device = createDevice({
       maxAgeMs: Number.POSITIVE_INFINITY,
       maxJumpMs: Number.POSITIVE_INFINITY,
-      network: { chainId: network.chainId, id: fromHex(network.id), windowMs: network.windowMs },
+      network,
       onDelivered: (batch) => {
         batches++
         bytes += batch.bytes.length
@@ -61,7 +66,7 @@ export async function replay(csv: string, options: Options, context: Context): P
       signer,
       store: openFileStore(resolve(context.cwd, options.state ?? `${options.key}.state`)),
       transport,
-      ...(file ? { nextSeq: await readNextSeq(options.node, network, signer) } : {}),
+      ...(file ? { nextSeq: await readNextSeq(node, network.id, signer) } : {}),
     })
     let recorded = 0
     let refused: unknown
@@ -99,12 +104,13 @@ export async function replay(csv: string, options: Options, context: Context): P
     context.stdout.write(
       options.json
         ? `${formatJson(result)}\n`
-        : `${plural(recorded, 'reading')} in ${plural(batches, 'batch')}, ${bytes} bytes: ${file ? `signed, in ${options.out}` : 'delivered, receipts verified'}\n`,
+        : `${plural(recorded, 'reading')} in ${plural(batches, 'batch')}, ${bytes} bytes: ${file ? `signed, in ${out}` : 'delivered, receipts verified'}\n`,
     )
   } finally {
     progress.clear()
     readings?.close()
     await file?.close()
+    await delivery?.close()
     await signer.close()
   }
 }
@@ -133,7 +139,7 @@ function toFile(file: FileHandle): Transport {
 }
 
 /** Where a device with no state of its own may begin: above all that the node ever had of it. */
-async function readNextSeq(node: string, network: NodeNetwork, signer: Signer): Promise<number> {
+async function readNextSeq(node: string, network: Uint8Array, signer: Signer): Promise<number> {
   try {
     const path = toDevicePath(network, signer)
     const { nextSeq } = await fetchNode<{ nextSeq: number }>(node, path)
@@ -145,9 +151,9 @@ async function readNextSeq(node: string, network: NodeNetwork, signer: Signer): 
   }
 }
 
-function toDevicePath(network: NodeNetwork, signer: Signer): string {
+function toDevicePath(network: Uint8Array, signer: Signer): string {
   const did = formatDid(publicKeyToAddress(signer.publicKey))
-  return `/networks/${network.id}/devices/${did}`
+  return `/networks/${toHex(network)}/devices/${did}`
 }
 
 function plural(count: number, noun: 'batch' | 'reading'): string {

@@ -5,10 +5,17 @@ import { openInput } from '../options/openInput.js'
 import { parsePublicKey } from '../options/parsePublicKey.js'
 import { createProgress } from '../output/createProgress.js'
 import { formatTable } from '../output/formatTable.js'
+import { createRecordsFile, type RecordsFile } from '../packets/createRecordsFile.js'
 import { parsePacket } from '../packets/parsePacket.js'
 import { readLines } from '../packets/readLines.js'
 
-type Options = { json?: boolean; profile: PebbleProfile; progress?: boolean; publicKey: string }
+type Options = {
+  json?: boolean
+  out?: string
+  profile: PebbleProfile
+  progress?: boolean
+  publicKey: string
+}
 
 /** Refused lines that a person is shown. */
 const maxShown = 20
@@ -27,6 +34,9 @@ export async function verifyPackets(
   const testKey = isPublishedTestKey(publicKey)
   const { chunks, size } = await openInput(file, context)
   const progress = createProgress(context, { force: options.progress === true })
+
+  const records =
+    options.out === undefined ? undefined : await createRecordsFile(options.out, context)
 
   let bytes = 0
   async function* counted() {
@@ -48,37 +58,47 @@ export async function verifyPackets(
   const refused: [line: number, reason: string, message: string][] = []
   // A packet is at most two characters of hex a byte, and 0x.
   const maxBytes = profile === 'pebble-protobuf' ? 2 * maxPebbleBytes + 2 : maxPebbleBytes
-  for await (const line of readLines(counted(), { maxBytes })) {
-    const packet = line.bytes.length > maxBytes ? line.bytes : parsePacket(line.bytes, profile)
-    const verdict = await verifyPebble({ packet, profile, publicKey })
-    if (json) {
-      const { number } = line
-      const fact = {
-        line: number,
-        valid: verdict.ok,
-        did,
-        ...(verdict.ok ? {} : { reason: verdict.reason }),
-        ...(testKey ? { testKey } : {}),
+  try {
+    for await (const line of readLines(counted(), { maxBytes })) {
+      const packet = line.bytes.length > maxBytes ? line.bytes : parsePacket(line.bytes, profile)
+      const verdict = await verifyPebble({ packet, profile, publicKey })
+      if (verdict.ok) await records?.add(verdict.packet)
+      if (json) {
+        const { number } = line
+        const fact = {
+          line: number,
+          valid: verdict.ok,
+          did,
+          ...(verdict.ok ? {} : { reason: verdict.reason }),
+          ...(testKey ? { testKey } : {}),
+        }
+        write(`${total === 0 ? '' : ','}\n${JSON.stringify(fact)}`)
+      } else if (!verdict.ok && refused.length < maxShown)
+        refused.push([line.number, verdict.reason, verdict.message])
+      total++
+      if (verdict.ok) valid++
+      if (total % 256 === 0) {
+        const share = size ? `, ${Math.floor((100 * bytes) / size)} %` : ''
+        progress.update(`${total} packets, ${total - valid} refused${share}`)
       }
-      write(`${total === 0 ? '' : ','}\n${JSON.stringify(fact)}`)
-    } else if (!verdict.ok && refused.length < maxShown)
-      refused.push([line.number, verdict.reason, verdict.message])
-    total++
-    if (verdict.ok) valid++
-    if (total % 256 === 0) {
-      const share = size ? `, ${Math.floor((100 * bytes) / size)} %` : ''
-      progress.update(`${total} packets, ${total - valid} refused${share}`)
     }
+  } finally {
+    await records?.close()
   }
   progress.clear()
-  if (json) write(`\n],"total":${total},"valid":${valid}}\n`)
-  else write(format({ did, profile, refused, testKey, total, valid }))
+  const counts = records?.counts
+  if (json)
+    write(
+      `\n],"total":${total},"valid":${valid}${counts ? `,"records":${JSON.stringify(counts)}` : ''}}\n`,
+    )
+  else write(format({ counts, did, profile, refused, testKey, total, valid }))
   context.stdout.write(pending)
   if (total === 0) throw new NoPacketError()
   if (valid < total) throw new PacketsRefusedError(total - valid)
 }
 
 function format(report: {
+  counts: RecordsFile['counts'] | undefined
   did: string
   profile: PebbleProfile
   refused: readonly (readonly [line: number, reason: string, message: string])[]
@@ -86,7 +106,7 @@ function format(report: {
   total: number
   valid: number
 }): string {
-  const { did, profile, refused, testKey, total, valid } = report
+  const { counts, did, profile, refused, testKey, total, valid } = report
   const left = total - valid - refused.length
   return [
     `device    ${did}`,
@@ -96,6 +116,11 @@ function format(report: {
       : []),
     `packets   ${total}`,
     `valid     ${valid}`,
+    ...(counts
+      ? [
+          `records   ${counts.written}; ${counts.noRecord} packets have none, ${counts.notLater} are not later than the one before`,
+        ]
+      : []),
     ...(refused.length === 0
       ? []
       : [

@@ -18,6 +18,8 @@ export type NodeNetwork = {
   token: Hex
   /** Whether records are for owners, grantees and auditors only. */
   isPrivate: boolean
+  /** Whether it takes registrations, and pays for them. */
+  paysRegistrations: boolean
   operator: Hex
   logKey: Hex
   schema: Schema

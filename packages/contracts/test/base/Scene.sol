@@ -88,10 +88,14 @@ abstract contract Scene is Test {
             symbol: "STEP",
             owner: address(this),
             disputes: address(disputesImplementation),
-            isPrivate: false,
+            isPrivate: isPrivate(),
             windowSeconds: DAY,
             config: config()
         });
+    }
+
+    function isPrivate() internal pure virtual returns (bool) {
+        return false;
     }
 
     function bond(address account, uint256 key, uint256 amount) internal {

@@ -14,7 +14,7 @@ import { createFrameReader } from './createFrameReader.js'
 import { encodeFrame, type Frame, frameTypes } from './encodeFrame.js'
 import { LineError } from './line.js'
 
-const { ack, batch: batchType, clock, hello, reading, receipt, refused } = frameTypes
+const { ack, batch: batchType, clock, hello, reading, receipt, refused, registration } = frameTypes
 const weather = defineSchema({
   id: 1,
   tickMs: 1000,
@@ -160,6 +160,14 @@ describe('loss', () => {
     for (let i = 0; i < 100; i++) t.noise(Uint8Array.of(i, 0, 0x55, 0xff, 0, 0))
     await send(t, 2)
     await t.until({ lost: 0, readings: 2 })
+  })
+
+  test('behavior: a late registration is none of the messages', async () => {
+    await using t = start()
+    await send(t, 1)
+    await t.send(registration, 0, new Uint8Array(84))
+    await send(t, 2)
+    await t.until({ frames: 2, lost: 0, refused: 0, restarts: 0 })
   })
 
   test('behavior: a line that ends is opened again, and the numbers go on', async () => {

@@ -20,6 +20,11 @@ describe('encodeFrame', () => {
   test.each([
     ['hello', { body: '0x0101', number: 0, type: 0x01 }, '0x00020101050101984d00'],
     ['reading', { body: '0x82000a', number: 1, type: 0x02 }, '0x000202030182040a079400'],
+    [
+      'register',
+      { body: `0x${'00'.repeat(64)}`, number: 0, type: 0x85 },
+      `0x000285${'01'.repeat(65)}03f7db00`,
+    ],
     ['ack', { body: '0x', number: 1, type: 0x82 }, '0x0002820401898700'],
   ])('default: %s', (_, { body, ...frame }, bytes) => {
     expect(toHex(encodeFrame({ ...frame, body: fromHex(body) }))).toBe(bytes)

@@ -15,10 +15,12 @@ export const frameTypes = {
   hello: 0x01,
   reading: 0x02,
   batch: 0x03,
+  registration: 0x04,
   clock: 0x81,
   ack: 0x82,
   refused: 0x83,
   receipt: 0x84,
+  register: 0x85,
 } as const
 
 /** The most bytes of a body: a batch of the largest rows a network takes by default, twice. */

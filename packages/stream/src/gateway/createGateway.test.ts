@@ -146,6 +146,7 @@ test('default: openapi.json has all there is, and /health counts', async () => {
   expect(Object.keys(document.paths)).toEqual([
     '/devices/{device}/readings',
     '/health',
+    '/metrics',
     '/openapi.json',
   ])
   const { post } = document.paths['/devices/{device}/readings']
@@ -156,6 +157,34 @@ test('default: openapi.json has all there is, and /health counts', async () => {
   await g.send(1, steps(2))
   const health = await (await fetch(`${g.gateway.urls.http}/health`)).json()
   expect(health).toMatchObject({ authentic: 2, devices: 1, readings: 1, refused: 1, rows: 1 })
+})
+
+test('default: /metrics', async () => {
+  await using g = await createTestGateway()
+  const { sharedKey } = g.device
+  await g.send(1, steps(1))
+  await g.send(1, steps(2))
+  await g.post(g.pathOf(2, steps(3), sharedKey.toReversed()), steps(3))
+  const response = await fetch(`${g.gateway.urls.http}/metrics`)
+  expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+  const text = await response.text()
+  for (const line of text.trimEnd().split('\n'))
+    expect(line).toMatch(
+      /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[\d.e+-]+)$/,
+    )
+  expect(text.split('\n')).toEqual(
+    expect.arrayContaining([
+      'machinefi_gateway_messages_authentic_total 2',
+      'machinefi_gateway_messages_refused_total{reason="replayed"} 1',
+      'machinefi_gateway_messages_refused_total{reason="mac"} 1',
+      'machinefi_gateway_readings_total 1',
+      'machinefi_gateway_devices 1',
+      'machinefi_gateway_outbox_rows 1',
+      'machinefi_gateway_batches_delivered_total 0',
+      'machinefi_transport_connections{transport="mqtt"} 0',
+      'machinefi_transport_failing{transport="coap"} 0',
+    ]),
+  )
 })
 
 test('options: limits: a device that is too fast is told when to come back', async () => {

@@ -8,6 +8,7 @@ import {
   ProblemError,
   type Route,
 } from '../http/openServer.js'
+import type { TransportState } from '../http/toTransportMetrics.js'
 import { type MqttLimits, openMqttServer } from '../mqtt/openMqttServer.js'
 import { openTls, type Tls, type TlsFiles } from '../tls/openTls.js'
 import { createGatewayTopics } from './createGatewayTopics.js'
@@ -17,6 +18,7 @@ import {
   type GatewayRefusal,
   type IntakeLimits,
 } from './createIntake.js'
+import { formatGatewayMetrics } from './formatGatewayMetrics.js'
 import { openGatewayStore } from './openGatewayStore.js'
 
 /**
@@ -53,7 +55,7 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
     store.close()
     throw error
   }
-  const servers: { close(graceMs: number): Promise<void> }[] = []
+  const servers: (TransportState & { close(graceMs: number): Promise<void> })[] = []
   const urls: Gateway['urls'] = {}
   let tls: Tls | undefined
   let closing: Promise<void> | undefined
@@ -105,6 +107,18 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
     },
     {
       method: 'GET',
+      path: '/metrics',
+      summary: 'Prometheus text format',
+      returns: ['text/plain'],
+      problems: [],
+      handle: async () => ({
+        status: 200,
+        type: 'text/plain; version=0.0.4; charset=utf-8',
+        body: formatGatewayMetrics({ stats: await intake.stats(), transports: servers }),
+      }),
+    },
+    {
+      method: 'GET',
       path: '/openapi.json',
       summary: 'This API as an OpenAPI 3.1 document',
       returns: [json],
@@ -120,21 +134,22 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
       const { coapPort, host = '127.0.0.1', mqttPort, port = 4280 } = listening
       if (listening.tls) tls = openTls(listening.tls, onError)
       const server = openServer({ limits, onError, routes, tls })
-      servers.push(server)
+      servers.push({ name: 'http', stats: {}, close: server.close })
       urls.http = await server.listen({ host, port })
       if (mqttPort !== undefined) {
         const topics = createGatewayTopics({ intake, maxAckDelayMs: limits.maxAckDelayMs })
         const mqtt = openMqttServer({ limits, onError, tls, topics })
-        servers.push(mqtt)
+        servers.push({ name: 'mqtt', ...mqtt })
         urls.mqtt = await mqtt.listen({ host, port: mqttPort })
       }
       if (coapPort !== undefined) {
         const coap = openCoapServer({ limits, onError, routes })
-        servers.push(coap)
+        servers.push({ name: 'coap', ...coap })
         urls.coap = await coap.listen({ host, port: coapPort })
       }
       return urls.http
     },
+    reloadTls: () => tls?.reload(),
     stats: intake.stats,
     close() {
       closing ??= (async () => {
@@ -171,6 +186,8 @@ export type Gateway = {
   readonly urls: { http?: string; mqtt?: string; coap?: string }
   /** Resolves to the URL of HTTP. */
   listen(options?: GatewayListenOptions): Promise<string>
+  /** Reads the certificate's files now, and not when their change is noticed. */
+  reloadTls(): void
   stats: ReturnType<typeof createIntake>['stats']
   /** Answers what is under way, delivers for a while, and lets go of the directory. */
   close(): Promise<void>

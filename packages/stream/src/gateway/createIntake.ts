@@ -29,6 +29,7 @@ export function createIntake(options: createIntake.Options): Intake {
   const { onDelivered, onRefused } = options
   const lines = new Map<string, Promise<Line>>()
   const stats = { authentic: 0, readings: 0, refused: 0 }
+  const reasons: Record<string, number> = {}
   let queue: Use[] = []
   let closing = false
 
@@ -51,6 +52,8 @@ export function createIntake(options: createIntake.Options): Intake {
       return await taken
     } catch (error) {
       stats.refused++
+      const reason = error instanceof ProblemError ? error.problem.reason : 'internal'
+      reasons[reason] = (reasons[reason] ?? 0) + 1
       throw error
     }
   }
@@ -216,7 +219,11 @@ export function createIntake(options: createIntake.Options): Intake {
       for (const device of store.list()) await lineOf(device)
     },
     async stats() {
-      const sum = { ...stats, batches: 0, bytes: 0, delivered: 0, devices: 0, kept: 0, rows: 0 }
+      const sum = {
+        ...stats,
+        reasons: { ...reasons },
+        ...{ batches: 0, bytes: 0, delivered: 0, devices: 0, kept: 0, rows: 0 },
+      }
       for (const opened of lines.values()) {
         const line = await opened.catch(() => undefined)
         if (line === undefined) continue
@@ -281,6 +288,8 @@ export declare namespace Intake {
     authentic: number
     readings: number
     refused: number
+    /** The refused ones by reason: a problem's name, or `internal`. */
+    reasons: Readonly<Record<string, number>>
     /** Devices whose outbox is open. */
     devices: number
     /** Waiting: rows not signed yet, batches not delivered, their bytes. */

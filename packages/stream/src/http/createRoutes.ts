@@ -18,6 +18,7 @@ import { takeIn } from '../ingest/takeIn.js'
 import type { Member } from '../network/createMemberTable.js'
 import type { OpenNetwork } from '../network/openNetwork.js'
 import type { ProblemReason } from '../problems.js'
+import type { Relay } from '../relay/createRelay.js'
 import type { Store } from '../store/openStore.js'
 import { createOpenApi } from './createOpenApi.js'
 import {
@@ -41,6 +42,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     metrics,
     networks,
     pipeline,
+    relay,
     settler,
     store,
   } = options
@@ -147,6 +149,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
           : problemReply(answer!.problem)
       },
     },
+    ...(relay ? [registrationRoute(relay)] : []),
     {
       method: 'GET',
       path: '/networks',
@@ -620,6 +623,8 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       disputes: network.disputes,
       token: network.token,
       isPrivate: network.isPrivate,
+      /** Whether `POST registrations` is there. */
+      paysRegistrations: relay !== undefined,
       operator: open.chain.operator,
       logKey: toHex(options.logKey),
       shard: 0,
@@ -635,6 +640,30 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       maxRowsBytes: config.maxRowsBytes,
       members: state.members.size,
       size: state.size,
+    }
+  }
+
+  function registrationRoute({ relay }: Relay): Route {
+    return {
+      method: 'POST',
+      path: `${network}/registrations`,
+      summary: 'Send the registration that a device signed, and pay for it',
+      accepts: [json],
+      returns: [json],
+      problems: [
+        ...notNetwork,
+        'body',
+        'media-type',
+        'overloaded',
+        'unavailable',
+        ...relayProblems,
+      ],
+      async handle(call) {
+        const { network } = networkOf(call)
+        if (call.type !== json) throw new ProblemError('media-type', `${json}.`)
+        const { did, gasUsed, transaction } = await relay(network, await call.body())
+        return reply({ did, transaction: transaction ?? null, gasUsed })
+      },
     }
   }
 
@@ -712,12 +741,15 @@ export declare namespace createRoutes {
     /** By id, lower-case hex. */
     networks: ReadonlyMap<string, OpenNetwork>
     pipeline: Pipeline
+    /** Where the node pays for registrations. */
+    relay: Relay | undefined
     settler: Settler
     store: Store
   }
 }
 
 const json = 'application/json'
+const relayProblems = ['registration', 'relay-exhausted'] as const
 
 /** Entries of the log in one answer: 1 MiB. */
 const maxEntries = 32_768

@@ -1,23 +1,16 @@
 import type { Pipeline } from '../ingest/createPipeline.js'
 import type { OpenNetwork } from '../network/openNetwork.js'
+import type { Relay } from '../relay/createRelay.js'
+import { formatPrometheus, type Metric } from './formatPrometheus.js'
+import { type TransportState, toTransportMetrics } from './toTransportMetrics.js'
 
 /** The node's counters in Prometheus' text format. */
 export function formatMetrics(options: formatMetrics.Options): string {
-  const { evidence, networks, pipeline, transports } = options
+  const { evidence, networks, pipeline, relay, transports } = options
   const { stats } = pipeline
-  const lines: string[] = []
-  const metric = (
-    name: string,
-    type: 'counter' | 'gauge',
-    help: string,
-    samples: readonly (readonly [labels: Record<string, string>, value: number])[],
-  ) => {
-    lines.push(`# HELP machinefi_${name} ${help}`, `# TYPE machinefi_${name} ${type}`)
-    for (const [labels, value] of samples) {
-      const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`)
-      lines.push(`machinefi_${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}`)
-    }
-  }
+  const metrics: Metric[] = []
+  const metric = (name: string, type: Metric['type'], help: string, samples: Metric['samples']) =>
+    metrics.push({ help, name, samples, type })
   const one = (value: number) => [[{}, value]] as const
   const each = (value: (open: OpenNetwork) => number) =>
     networks.map((open) => [{ network: open.network.id }, value(open)] as const)
@@ -89,39 +82,16 @@ export function formatMetrics(options: formatMetrics.Options): string {
     'Batches refused as a second of one seq.',
     one(evidence()),
   )
-  const stat = (name: string) =>
-    transports.flatMap(({ name: transport, stats }) =>
-      name in stats ? [[{ transport }, stats[name]!] as const] : [],
+  if (relay) {
+    metric('registrations_sent_total', 'counter', 'Registrations paid for.', one(relay.stats.sent))
+    metric(
+      'registrations_refused_total',
+      'counter',
+      'Registrations that were asked for and not sent.',
+      one(relay.stats.refused),
     )
-  metric(
-    'transport_connections',
-    'gauge',
-    'Open connections; to a broker 1 or 0.',
-    stat('connections'),
-  )
-  metric('transport_messages_total', 'counter', 'Messages and requests received.', [
-    ...stat('messages'),
-    ...stat('requests'),
-  ])
-  metric(
-    'transport_pending',
-    'gauge',
-    'Messages and requests that are not answered yet.',
-    stat('pending'),
-  )
-  metric(
-    'transport_unacknowledged_total',
-    'counter',
-    'MQTT messages left to be sent again: no room, or no disk.',
-    stat('unacknowledged'),
-  )
-  metric(
-    'transport_failing',
-    'gauge',
-    '1 while a broker cannot be used.',
-    transports.map(({ failure, name }) => [{ transport: name }, failure ? 1 : 0] as const),
-  )
-  return `${lines.join('\n')}\n`
+  }
+  return formatPrometheus([...metrics, ...toTransportMetrics(transports)])
 }
 
 export declare namespace formatMetrics {
@@ -132,10 +102,8 @@ export declare namespace formatMetrics {
     failing: (open: OpenNetwork) => number
     networks: readonly OpenNetwork[]
     pipeline: Pipeline
-    transports: readonly {
-      name: string
-      failure?: unknown
-      stats: Readonly<Record<string, number>>
-    }[]
+    /** Where the node pays for registrations. */
+    relay: Relay | undefined
+    transports: readonly TransportState[]
   }
 }

@@ -20,6 +20,7 @@ type Options = {
   port: string
   rate: string
   tlsCert?: string
+  tlsClientCa?: string
   tlsKey?: string
 }
 
@@ -27,18 +28,19 @@ type Options = {
 export async function startGateway(options: Options, context: Context): Promise<void> {
   const { cwd, signal, stderr, stdout } = context
   const toPort = (name: string, text: string) => parseInteger(name, text, { most: 65_535 })
-  const { tlsCert, tlsKey } = options
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new TlsFilesError()
+  const toPath = (file: string | undefined) => (file === undefined ? undefined : resolve(cwd, file))
+  const certFile = toPath(options.tlsCert)
+  const keyFile = toPath(options.tlsKey)
+  const clientCaFile = toPath(options.tlsClientCa)
+  if ((certFile === undefined) !== (keyFile === undefined) || (clientCaFile && !certFile))
+    throw new TlsFilesError()
   const messagesPerMinute = parseInteger('--rate', options.rate, { least: 1, most: 60_000 })
   const listenOptions = {
     coapPort: options.coap === undefined ? undefined : toPort('--coap', options.coap),
     host: options.host,
     mqttPort: options.mqtt === undefined ? undefined : toPort('--mqtt', options.mqtt),
     port: toPort('--port', options.port),
-    tls:
-      tlsCert && tlsKey
-        ? { certFile: resolve(cwd, tlsCert), keyFile: resolve(cwd, tlsKey) }
-        : undefined,
+    tls: certFile && keyFile ? { certFile, clientCaFile, keyFile } : undefined,
   }
   const gateway = await createGateway({
     directory: resolve(cwd, options.data),
@@ -58,6 +60,7 @@ export async function startGateway(options: Options, context: Context): Promise<
   })
   try {
     const url = await gateway.listen(listenOptions)
+    if (listenOptions.tls) context.onHangup(gateway.reloadTls)
     const { coap, mqtt } = gateway.urls
     if (coap !== undefined) stderr.write(`${coap}: ${coapWarning}\n`)
     stdout.write(

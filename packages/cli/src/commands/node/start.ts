@@ -1,11 +1,18 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { bondOperator, readConfig, readOperator } from '@machinefi/contracts'
-import { BaseError, toHex } from '@machinefi/core'
+import {
+  BaseError,
+  isDevelopmentChain,
+  isPublishedTestKey,
+  PublishedKeyError,
+  toHex,
+} from '@machinefi/core'
 import { openKeyFile } from '@machinefi/device/node'
 import { ChallengeError, createNode, type ListenOptions } from '@machinefi/stream'
 import { formatEther } from 'viem'
-import { openChain } from '../../chain/createChainClient.js'
+import { type ChainClient, openChain } from '../../chain/createChainClient.js'
+import { openAccount } from '../../chain/openAccount.js'
 import type { Context } from '../../context.js'
 import { readNetworkFile } from '../../network/networkFile.js'
 import { parseInteger } from '../../options/parseInteger.js'
@@ -30,6 +37,8 @@ type Options = {
   peer?: string[]
   port: string
   publicUrl?: string[]
+  relay?: string
+  relaysPerDay: string
   rpc: string
   tlsCert?: string
   tlsClientCa?: string
@@ -43,10 +52,16 @@ export async function startNode(options: Options, context: Context): Promise<voi
   const files = await Promise.all(options.network.map((file) => readNetworkFile(file, context)))
   const [first] = files
   const client = await openChain(options, context)
+  const relay = await openRelay(options, client, context)
   const logSigner = await openKeyFile(resolve(context.cwd, options.logKey), {
     algorithm: 'ES256',
     create: true,
   })
+  // Before it is bonded: receipts of a log that anyone can sign for promise nothing.
+  if (isPublishedTestKey(logSigner.publicKey)) {
+    if (!isDevelopmentChain(client.chain.id)) throw new PublishedKeyError()
+    context.stderr.write(`${options.logKey}: a published test key. Anyone can sign as this log.\n`)
+  }
   for (const { fromBlock, network } of files) {
     const operator = await readOperator(client, {
       fromBlock,
@@ -89,6 +104,7 @@ export async function startNode(options: Options, context: Context): Promise<voi
     })),
     peers,
     publicUrls: (options.publicUrl ?? []).map((url) => parseUrl(url)),
+    relay,
     onAnswer: ({ gasUsed, id, kind, network, window }) =>
       context.stderr.write(
         `answered a challenge (${kind}) of ${nameOf(network, window)}: ${id}, ${gasUsed} gas\n`,
@@ -104,6 +120,7 @@ export async function startNode(options: Options, context: Context): Promise<voi
   })
   try {
     const url = await node.listen(listenOptions)
+    if (listenOptions.tls) context.onHangup(node.reloadTls)
     node.start()
     const { coap, mqtt } = node.urls
     if (coap !== undefined) context.stderr.write(`${coap}: ${coapWarning}\n`)
@@ -119,6 +136,15 @@ export async function startNode(options: Options, context: Context): Promise<voi
   } finally {
     await node.close()
   }
+}
+
+async function openRelay(options: Options, client: ChainClient, context: Context) {
+  const perDay = parseInteger('--relays-per-day', options.relaysPerDay, { most: 1_000_000 })
+  if (options.relay === undefined) return undefined
+  const account = await openAccount(options.relay, client.chain.id, context)
+  // What is stuck there would keep challenges from being answered.
+  if (account.address === client.account.address) throw new RelayAccountError()
+  return { account, perDay }
 }
 
 /** Said wherever a node takes CoAP. */
@@ -155,6 +181,18 @@ export class TlsFilesError extends BaseError {
   override readonly name = 'TlsFilesError'
   constructor() {
     super('--tls-cert and --tls-key go together, and --tls-client-ca with both.', { kind: 'input' })
+  }
+}
+
+export class RelayAccountError extends BaseError {
+  override readonly name = 'RelayAccountError'
+  constructor() {
+    super('The account of --relay is the operator’s own.', {
+      kind: 'input',
+      metaMessages: [
+        'Registrations of strangers must not be in the way of an answer to a challenge: name another.',
+      ],
+    })
   }
 }
 

@@ -1,0 +1,90 @@
+import { BaseError } from '@machinefi/core'
+import type { Address, Hash, Hex } from 'viem'
+import type { Registration } from './Registration.js'
+
+/**
+ * Has a stream node send a registration and pay for it: neither the device nor its owner needs gas.
+ * The node can do nothing with it but that, since the device's signature covers every argument, and
+ * only takes devices that join the network. Asking again is fine: what is registered already is not
+ * sent twice.
+ *
+ * Needs `fetch` and no chain, so that it runs where the device is.
+ *
+ * @throws {RelayError} the node is away (kind `transport`: try again) or refuses (kind `input`).
+ *
+ * @example
+ * const registration = await signRegistration({ signer, chainId, deadline, membership, owner, registry })
+ * const { transaction } = await relayRegistration('https://node.example', { network: id, registration })
+ */
+export async function relayRegistration(
+  node: string,
+  parameters: relayRegistration.Parameters,
+): Promise<relayRegistration.ReturnType> {
+  const { fetch = globalThis.fetch, network, registration, timeoutMs = 120_000 } = parameters
+  const url = `${node.replace(/\/+$/, '')}/networks/${network}/registrations`
+  let response: Response
+  let answer: Record<string, string | null>
+  try {
+    response = await fetch(url, {
+      body: JSON.stringify({ ...registration, deadline: String(registration.deadline) }),
+      headers: { 'content-type': 'application/json' },
+      method: 'POST',
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    answer = await response.json()
+  } catch (cause) {
+    throw new RelayError('The node did not answer.', undefined, { cause })
+  }
+  if (response.ok) {
+    const { did, gasUsed, transaction } = answer
+    return {
+      device: `0x${did!.slice(-40)}`,
+      transaction: (transaction as Hash | null) ?? undefined,
+      gasUsed: BigInt(gasUsed!),
+    }
+  }
+  if (response.status === 404 && !answer.type?.endsWith('/unknown-network'))
+    throw new RelayError('The node pays for no registrations.', 404)
+  throw new RelayError(`The node does not send it: ${answer.title}.`, response.status, {
+    detail: answer.detail,
+  })
+}
+
+export declare namespace relayRegistration {
+  type Parameters = {
+    /** Id of the network that the registration joins. */
+    network: Hex
+    registration: Registration
+    /** @default globalThis.fetch */
+    fetch?: typeof globalThis.fetch | undefined
+    /** How long the transaction may take to be mined. @default 120_000 */
+    timeoutMs?: number | undefined
+  }
+  type ReturnType = {
+    device: Address
+    /** Undefined where it was registered already. */
+    transaction: Hash | undefined
+    /** Of the transaction; the node paid for it. */
+    gasUsed: bigint
+  }
+}
+
+/** A node did not send a registration. */
+export class RelayError extends BaseError {
+  override readonly name = 'RelayError'
+  /** Of the answer; undefined where there was none. */
+  readonly status: number | undefined
+  constructor(
+    shortMessage: string,
+    status: number | undefined,
+    options: { cause?: unknown; detail?: string | null | undefined } = {},
+  ) {
+    const { cause, detail } = options
+    super(shortMessage, {
+      cause,
+      kind: status === undefined || status >= 500 || status === 429 ? 'transport' : 'input',
+      metaMessages: detail ? [detail] : [],
+    })
+    this.status = status
+  }
+}

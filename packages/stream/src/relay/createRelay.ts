@@ -1,0 +1,194 @@
+import {
+  ContractError,
+  type Network,
+  type Registration,
+  registrationMessage,
+  type WriteResult,
+} from '@machinefi/contracts'
+import {
+  concatBytes,
+  formatDid,
+  fromHex,
+  type Hex,
+  publicKeyToAddress,
+  toHex,
+  verifySignature,
+} from '@machinefi/core'
+import { ProblemError } from '../http/openServer.js'
+import type { Database } from '../store/openDatabase.js'
+
+/**
+ * Sends registrations that devices signed, and pays for them, so that neither a device nor its owner
+ * needs gas. Whoever wants the node's money must not get more than it set aside: only devices that
+ * join the network they are sent for, only what the chain would take, each once, and so many a UTC day,
+ * a restart included.
+ */
+export function createRelay(options: createRelay.Options): Relay {
+  const { clock, database, onError, perDay, send } = options
+  database.exec(
+    'CREATE TABLE IF NOT EXISTS relays (day INTEGER PRIMARY KEY, sent INTEGER NOT NULL) STRICT',
+  )
+  const add = database.prepare(
+    `INSERT INTO relays VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET sent = sent + excluded.sent`,
+  )
+  const sentOn = database.prepare('SELECT sent FROM relays WHERE day = ?').raw()
+  const forget = database.prepare('DELETE FROM relays WHERE day < ?')
+  /** By the bytes the device signed: who asks twice waits for the same transaction. */
+  const underWay = new Map<string, Promise<Relayed>>()
+  const stats = { refused: 0, sent: 0 }
+
+  async function relay(network: Network, registration: Registration): Promise<Relayed> {
+    const now = clock()
+    check(network, registration, now)
+    const message = fromHex(
+      registrationMessage({
+        ...registration,
+        chainId: network.chainId,
+        registry: network.registry,
+      }),
+    )
+    const key = toHex(message)
+    const known = underWay.get(key)
+    if (known) return known
+    const publicKey = concatBytes(fromHex(registration.x), fromHex(registration.y))
+    const signature = concatBytes(fromHex(registration.r), fromHex(registration.s))
+    const { algorithm } = registration
+    if (!(await verifySignature({ algorithm, message, publicKey, signature })))
+      throw new ProblemError('registration', 'The device did not sign this.')
+    const also = underWay.get(key)
+    if (also) return also
+    if (underWay.size >= mostUnderWay) throw new ProblemError('overloaded', undefined, 5)
+    const sending = pay(network, registration, Math.floor(now / dayMs)).finally(() =>
+      underWay.delete(key),
+    )
+    underWay.set(key, sending)
+    return sending
+  }
+
+  async function pay(network: Network, registration: Registration, day: number): Promise<Relayed> {
+    const [row] = sentOn.all([day]) as [number][]
+    if (row && row[0] >= perDay) {
+      const next = ((day + 1) * dayMs - clock()) / 1000
+      throw new ProblemError('relay-exhausted', `${perDay} a day.`, Math.max(1, Math.ceil(next)))
+    }
+    // Counted before it is sent: a crash in between costs a registration, and not the limit.
+    add.run([day, 1])
+    forget.run([day])
+    let isSent = false
+    try {
+      const [result] = await send(network, registration, () => {
+        isSent = true
+        stats.sent++
+      })
+      const publicKey = concatBytes(fromHex(registration.x), fromHex(registration.y))
+      return {
+        did: formatDid(publicKeyToAddress(publicKey)),
+        transaction: result?.hash,
+        gasUsed: result?.receipt.gasUsed ?? 0n,
+      }
+    } catch (error) {
+      if (error instanceof ContractError && error.revert)
+        throw new ProblemError('registration', error.shortMessage)
+      onError(error)
+      throw new ProblemError('unavailable', 'The registration could not be sent.', 10)
+    } finally {
+      if (!isSent) add.run([day, -1])
+    }
+  }
+
+  return {
+    stats,
+    async relay(network, body) {
+      try {
+        return await relay(network, parseRegistration(body))
+      } catch (error) {
+        stats.refused++
+        throw error
+      }
+    },
+  }
+}
+
+export declare namespace createRelay {
+  type Options = {
+    clock: () => number
+    database: Database.Database
+    onError: (error: unknown) => void
+    /** Most registrations sent in a UTC day. */
+    perDay: number
+    /** Empty where nothing was left to do: somebody else had sent it. */
+    send: (
+      network: Network,
+      registration: Registration,
+      onHash: () => void,
+    ) => Promise<readonly WriteResult[]>
+  }
+}
+
+/** Pays for the registrations of others. */
+export type Relay = {
+  /** Since the start: transactions sent, and requests that were refused. */
+  readonly stats: { refused: number; sent: number }
+  /**
+   * Resolves once the registration is in a block.
+   *
+   * @param body JSON of a `Registration`.
+   * @throws {ProblemError} e.g. `registration`, `relay-exhausted`, `unavailable`.
+   */
+  relay(network: Network, body: Uint8Array): Promise<Relayed>
+}
+
+export type Relayed = {
+  did: string
+  /** Undefined where somebody else had sent it before. */
+  transaction: Hex | undefined
+  gasUsed: bigint
+}
+
+const dayMs = 86_400_000
+
+/** Transactions that are in no block yet. */
+const mostUnderWay = 16
+
+/** So that what is sent is still in time when it is mined. */
+const leastLifeMs = 60_000
+
+function check(network: Network, registration: Registration, now: number) {
+  const { deadline, membership, owner } = registration
+  if (membership.toLowerCase() !== network.membership.toLowerCase())
+    throw new ProblemError('registration', 'The device does not join this network by it.')
+  if (BigInt(owner) === 0n) throw new ProblemError('registration', 'It names no owner.')
+  if (deadline * 1000n < BigInt(now + leastLifeMs))
+    throw new ProblemError('registration', 'Its deadline is over in a minute.')
+}
+
+/** @throws {ProblemError} */
+function parseRegistration(body: Uint8Array): Registration {
+  let json: Record<string, unknown>
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch {
+    throw new ProblemError('body', 'The body is not JSON.')
+  }
+  if (typeof json !== 'object' || json === null)
+    throw new ProblemError('body', 'The body is no JSON object.')
+  const hex = (name: string, bytes: number): Hex => {
+    const value = json[name]
+    if (typeof value !== 'string' || !new RegExp(`^0x[0-9a-fA-F]{${2 * bytes}}$`).test(value))
+      throw new ProblemError('body', `${name} is ${bytes} bytes as hex, with 0x before.`)
+    return value as Hex
+  }
+  const { algorithm } = json
+  if (algorithm !== 'ES256' && algorithm !== 'ES256K')
+    throw new ProblemError('body', 'algorithm is ES256 or ES256K.')
+  const deadline = String(json.deadline)
+  if (!/^[0-9]{1,15}$/.test(deadline)) throw new ProblemError('body', 'deadline is Unix seconds.')
+  return {
+    algorithm,
+    deadline: BigInt(deadline),
+    membership: hex('membership', 20),
+    model: hex('model', 32),
+    owner: hex('owner', 20),
+    ...{ r: hex('r', 32), s: hex('s', 32), x: hex('x', 32), y: hex('y', 32) },
+  }
+}

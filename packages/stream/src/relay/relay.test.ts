@@ -1,0 +1,194 @@
+import { join } from 'node:path'
+import {
+  ContractError,
+  type Registration,
+  RelayError,
+  relayRegistration,
+  signRegistration,
+  type WriteResult,
+} from '@machinefi/contracts'
+import { formatDid, publicKeyToAddress } from '@machinefi/core'
+import { expect, test } from 'vitest'
+import { createSigner } from '../../test/createFakeChain.js'
+import { createTestNode, dayMs, type TestNode } from '../../test/createTestNode.js'
+import { closeDatabase, openDatabase } from '../store/openDatabase.js'
+import { createRelay } from './createRelay.js'
+
+const owner = `0x${'0a'.repeat(20)}` as const
+const hash = `0x${'ab'.repeat(32)}` as const
+
+/** A node that pays, with a chain that takes everything. */
+async function createPayingNode(options: { perDay?: number; answer?: () => WriteResult[] } = {}) {
+  const { perDay = 3 } = options
+  const sent: Registration[] = []
+  let answer =
+    options.answer ?? (() => [{ hash, receipt: { gasUsed: 118_000n } } as unknown as WriteResult])
+  const t = await createTestNode()
+  const relay = {
+    perDay,
+    async send(_: unknown, registration: Registration, onHash: () => void) {
+      await new Promise(setImmediate)
+      const results = answer()
+      onHash()
+      sent.push(registration)
+      return results
+    },
+  }
+  await t.reopen({ relay })
+  return Object.assign(t, {
+    sent,
+    relay,
+    url: await t.node.listen({ port: 0 }),
+    answerWith(next: () => WriteResult[]) {
+      answer = next
+    },
+  })
+}
+
+function sign(t: TestNode, changes: Partial<signRegistration.Parameters> = {}) {
+  const { chainId, membership, registry } = t.chain.network
+  return signRegistration({
+    ...{ chainId, membership, owner, registry },
+    deadline: BigInt(Math.floor(t.now / 1000) + 3600),
+    signer: createSigner(),
+    ...changes,
+  })
+}
+
+function relay(t: TestNode & { url: string }, registration: Registration) {
+  return relayRegistration(t.url, { network: t.chain.network.id, registration })
+}
+
+test('default', async () => {
+  await using t = await createPayingNode()
+  const signer = createSigner(undefined, 'ES256K')
+  const registration = await sign(t, { signer })
+  const device = `0x${formatDid(publicKeyToAddress(signer.publicKey)).slice(-40)}`
+  expect(await relay(t, registration)).toEqual({ device, gasUsed: 118_000n, transaction: hash })
+  expect(t.sent).toEqual([registration])
+  const described = await (await fetch(`${t.url}/networks/${t.chain.network.id}`)).json()
+  expect(described.paysRegistrations).toBe(true)
+  const metrics = await (await fetch(`${t.url}/metrics`)).text()
+  expect(metrics).toContain('machinefi_registrations_sent_total 1')
+})
+
+test('behavior: what is asked for twice at once is sent once', async () => {
+  await using t = await createPayingNode()
+  const database = openDatabase(join(t.directory, 'relay.db'))
+  const relay = createRelay({ ...t.relay, clock: () => t.now, database, onError: () => {} })
+  const registration = await sign(t)
+  const body = JSON.stringify({ ...registration, deadline: Number(registration.deadline) })
+  const ask = () => relay.relay(t.chain.network, new TextEncoder().encode(body))
+  const answers = await Promise.all([ask(), ask(), ask()])
+  expect(new Set(answers).size).toBe(1)
+  expect(t.sent).toHaveLength(1)
+  closeDatabase(database)
+})
+
+test('behavior: so many a day, and a restart forgets none', async () => {
+  await using t = await createPayingNode({ perDay: 2 })
+  await relay(t, await sign(t))
+  await t.reopen({ relay: t.relay })
+  t.url = await t.node.listen({ port: 0 })
+  await relay(t, await sign(t))
+  const third = await sign(t, { deadline: BigInt(Math.floor(t.now / 1000) + 2 * 86_400) })
+  const refused = await relay(t, third).catch((error) => error)
+  expect(refused).toBeInstanceOf(RelayError)
+  expect(refused).toMatchObject({ kind: 'transport', status: 429 })
+  expect(t.sent).toHaveLength(2)
+  t.moveTo(Math.ceil(t.now / dayMs) * dayMs)
+  await relay(t, third)
+  expect(t.sent).toHaveLength(3)
+})
+
+test('behavior: what was not sent does not count', async () => {
+  await using t = await createPayingNode({ perDay: 1 })
+  const contract = new ContractError({
+    functionName: 'register',
+    revert: { name: 'AssuranceTooLow', args: [0, 3], data: '0x' },
+  })
+  t.answerWith(() => {
+    throw contract
+  })
+  await expect(relay(t, await sign(t))).rejects.toMatchObject({
+    kind: 'input',
+    metaMessages: [expect.stringContaining('AssuranceTooLow')],
+    status: 422,
+  })
+  expect(t.errors).toEqual([])
+  const away = new Error('the account has no money')
+  t.answerWith(() => {
+    throw away
+  })
+  await expect(relay(t, await sign(t))).rejects.toMatchObject({ kind: 'transport', status: 503 })
+  // For the operator, and nobody else.
+  expect(t.errors).toEqual([away])
+  t.answerWith(() => [])
+  expect(await relay(t, await sign(t))).toMatchObject({ gasUsed: 0n, transaction: undefined })
+})
+
+test('error: what the device did not sign', async () => {
+  await using t = await createPayingNode()
+  const registration = await sign(t)
+  const other = await sign(t)
+  const membership = `0x${'01'.repeat(20)}` as const
+  const now = BigInt(Math.floor(t.now / 1000))
+  for (const wrong of [
+    { ...registration, owner: `0x${'0b'.repeat(20)}` as const },
+    { ...registration, model: `0x${'01'.repeat(32)}` as const },
+    { ...registration, deadline: registration.deadline + 1n },
+    { ...registration, algorithm: 'ES256K' as const },
+    { ...registration, r: other.r, s: other.s },
+    { ...registration, x: other.x, y: other.y },
+    await sign(t, { chainId: 1 }),
+    await sign(t, { registry: membership }),
+    await sign(t, { membership }),
+    await sign(t, { membership: undefined }),
+    await sign(t, { owner: `0x${'00'.repeat(20)}` }),
+    await sign(t, { deadline: now + 59n }),
+  ])
+    await expect(relay(t, wrong)).rejects.toMatchObject({ kind: 'input', status: 422 })
+  expect(t.sent).toEqual([])
+})
+
+test('error: a body that is none', async () => {
+  await using t = await createPayingNode()
+  const good = await sign(t)
+  const url = `${t.url}/networks/${t.chain.network.id}/registrations`
+  const post = async (body: string, type = 'application/json') => {
+    const response = await fetch(url, { body, headers: { 'content-type': type }, method: 'POST' })
+    return [response.status, ((await response.json()) as { type?: string }).type?.split('/').at(-1)]
+  }
+  const text = (changes: Record<string, unknown>) =>
+    JSON.stringify({ ...good, deadline: String(good.deadline), ...changes })
+  for (const body of [
+    '',
+    'null',
+    '[]',
+    '{',
+    text({ x: undefined }),
+    text({ y: '0x00' }),
+    text({ r: `${good.r}00` }),
+    text({ owner: good.owner.slice(2) }),
+    text({ membership: 7 }),
+    text({ algorithm: 'EdDSA' }),
+    text({ deadline: -1 }),
+    text({ deadline: '9'.repeat(30) }),
+    text({ deadline: null }),
+  ])
+    expect(await post(body), body).toEqual([400, 'body'])
+  expect(await post(text({}), 'text/plain')).toEqual([415, 'media-type'])
+  expect(await post(text({}))).toEqual([200, undefined])
+})
+
+test('error: a node that does not pay, and one that is away', async () => {
+  await using t = await createTestNode()
+  const url = await t.node.listen({ port: 0 })
+  const there = Object.assign(t, { url })
+  await expect(relay(there, await sign(t))).rejects.toMatchObject({
+    shortMessage: 'The node pays for no registrations.',
+    status: 404,
+  })
+  there.url = 'http://127.0.0.1:1'
+  await expect(relay(there, await sign(t))).rejects.toMatchObject({ kind: 'transport' })
+})
