@@ -40,10 +40,16 @@ export type TestOperator = TestNetwork['operator']
 export async function startNetwork(
   chain: Chain,
   cleanups: (() => Promise<void> | void)[],
-  options: { challengeWindow?: number; metric?: Metric; responseTime?: number } = {},
+  options: {
+    challengeWindow?: number
+    isPrivate?: boolean
+    metric?: Metric
+    responseTime?: number
+  } = {},
 ) {
   const {
     challengeWindow = 600,
+    isPrivate = false,
     metric = { field: 0, max: 900, min: 0, type: 'sum' },
     responseTime = 600,
   } = options
@@ -77,6 +83,7 @@ export async function startNetwork(
     config: config({ cap: 10n ** 9n, rate: 1n, threshold: 100n }),
     disputes: deployment.disputes,
     factory: deployment.factory,
+    isPrivate,
     name: 'Test',
     owner: client.account.address,
     symbol: 'TEST',
@@ -106,7 +113,7 @@ export async function startNetwork(
         clock: () => now,
         dataDir,
         deployment,
-        limits: { commitDelayMs: 1, refreshMs: 0 },
+        limits: { accessMs: 0, commitDelayMs: 1, refreshMs: 0 },
         logSigner,
         networks: [{ ...network, fromBlock: receipt.blockNumber, schemas: [walker] }],
         onError: (error) => errors.push(error),
@@ -172,14 +179,14 @@ export async function startNetwork(
       return now
     },
     operator: await addOperator(1),
-    async register(signers: readonly Signer[]) {
+    async register(signers: readonly Signer[], owner = client.account.address) {
       const registrations = await Promise.all(
         signers.map((signer) =>
           signRegistration({
             chainId: network.chainId,
             deadline: 2 ** 40,
             membership: network.membership,
-            owner: client.account.address,
+            owner,
             registry: network.registry,
             signer,
           }),

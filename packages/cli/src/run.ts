@@ -8,6 +8,11 @@ const accountOption = () =>
     '--account <file>',
     'file with the private key that pays (mode 0600); else MACHINEFI_PRIVATE_KEY; on a development chain its first account',
   )
+const readerOption = () =>
+  new Option(
+    '--account <file>',
+    'in a private network: file with the private key of who asks; else MACHINEFI_PRIVATE_KEY',
+  )
 const jsonOption = () => new Option('--json', 'print JSON on stdout')
 
 /**
@@ -112,6 +117,7 @@ function define(context: Context): Command {
     .option('--rate <n>', 'tokens per unit of value', '1')
     .option('--cap <n>', 'most tokens per device and window', '1000000')
     .option('--tick <duration>', 'tick of the schema’s clock', '1s')
+    .option('--private', 'readings are for owners, whom they let read, and auditors only')
     .option('--network-file <file>', 'write the network here, as `network create` does')
     .addHelpText(
       'after',
@@ -154,9 +160,44 @@ function define(context: Context): Command {
     .description('a key file’s address and DID; or, by DID, what the node knows of a device')
     .addOption(nodeOption())
     .addOption(networkOption())
+    .addOption(readerOption())
     .addHelpText('after', examples('device show walker.key', 'device show did:io:0x…'))
     .action(async (device, options) =>
       (await import('./commands/device/show.js')).showDevice(device, options, context),
+    )
+  add(device, 'records <device>')
+    .description('readings of a device, one a line')
+    .option('--from <time>', 'ISO 8601, or ms since 1970')
+    .option('--to <time>', 'ISO 8601, or ms since 1970; not included')
+    .addOption(nodeOption())
+    .addOption(networkOption())
+    .addOption(readerOption())
+    .addHelpText('after', examples('device records did:io:0x… --from 2026-11-21'))
+    .action(async (device, options) =>
+      (await import('./commands/device/records.js')).showRecords(device, options, context),
+    )
+  add(device, 'grant <device...>')
+    .description('let an account read your devices of a private network, for a time')
+    .requiredOption('--to <address>', 'who may read')
+    .option('--for <duration>', 'how long', '30d')
+    .addOption(networkOrFileOption())
+    .addOption(nodeOption())
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText('after', examples('device grant did:io:0x… --to 0x… --for 7d'))
+    .action(async (devices, options) =>
+      (await import('./commands/device/grant.js')).grantReading(devices, options, context),
+    )
+  add(device, 'revoke <device...>')
+    .description('take that back')
+    .requiredOption('--from <address>', 'who may not read any more')
+    .addOption(networkOrFileOption())
+    .addOption(nodeOption())
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText('after', examples('device revoke did:io:0x… --from 0x…'))
+    .action(async (devices, options) =>
+      (await import('./commands/device/grant.js')).revokeReading(devices, options, context),
     )
   add(device, 'outbox <folder>')
     .description('what waits in the store of a device, and what was refused, dropped or kept')
@@ -341,6 +382,10 @@ function define(context: Context): Command {
       '--peer <url...>',
       'other nodes of the networks: they have the ledgers that other operators posted',
     )
+    .option(
+      '--public-url <url...>',
+      'where readers of private networks reach it, if not at what it listens at',
+    )
     .option('--host <address>', 'interface to listen on', '127.0.0.1')
     .option('--port <n>', 'port to listen on', '4270')
     .option('--mqtt <port>', 'be an MQTT broker for devices (1883 is usual, 8883 with TLS)')
@@ -400,6 +445,7 @@ function define(context: Context): Command {
     .addOption(new Option('--response <duration>').hideHelp())
     .option('--min-bond <coins>', 'least bond of an operator, in the chain’s coin', '1')
     .option('--challenge-bond <coins>', 'least bond of a challenge', '0.1')
+    .option('--private', 'readings are for owners, whom they let read, and auditors only')
     .option('--attested', 'nobody can challenge: the operator’s word is all there is')
     .option('--takeover <duration>', 'after which a listed operator may post instead', '1h')
     .option('--retention <duration>', 'how long rows are kept', '30d')
@@ -430,6 +476,18 @@ function define(context: Context): Command {
       (await import('./commands/network/show.js')).showNetwork(options, context),
     )
 
+  add(network, 'auditor <address>')
+    .description('name who may read and challenge all devices of a private network; its owner can')
+    .option('--remove', 'take the name back')
+    .addOption(networkOrFileOption())
+    .addOption(nodeOption())
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText('after', examples('network auditor 0x…', 'network auditor 0x… --remove'))
+    .action(async (address, options) =>
+      (await import('./commands/network/auditor.js')).setAuditor(address, options, context),
+    )
+
   const epoch = program.command('epoch').description('posted windows')
   add(epoch, 'list')
     .description('windows that were posted')
@@ -444,6 +502,7 @@ function define(context: Context): Command {
     .option('--out <file>', 'save its bundle, all that an auditor needs')
     .addOption(nodeOption())
     .addOption(networkOption())
+    .addOption(readerOption())
     .addHelpText(
       'after',
       examples('epoch show 2026-11-21', 'epoch show today', 'epoch show 20778 --out epoch.bundle'),
@@ -456,8 +515,10 @@ function define(context: Context): Command {
   add(claim, 'show <device>')
     .description('claims of a device')
     .option('--window <window>', 'number, date, ISO start, today or now; all by default')
+    .option('--out <file>', 'save the evidence of the window’s claim, for `claim verify`')
     .addOption(nodeOption())
     .addOption(networkOption())
+    .addOption(readerOption())
     .addHelpText('after', examples('claim show did:io:0x… --window today'))
     .action(async (device, options) =>
       (await import('./commands/claim/show.js')).showClaim(device, options, context),
@@ -471,6 +532,7 @@ function define(context: Context): Command {
     .addOption(networkOrFileOption())
     .addOption(nodeOption())
     .addOption(rpcOption())
+    .addOption(readerOption())
     .addHelpText(
       'after',
       examples('claim explain did:io:0x…', 'claim explain did:io:0x… --window 2026-11-21'),

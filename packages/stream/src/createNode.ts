@@ -17,6 +17,8 @@ import {
 } from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
+import { type AccessLimits, createAccess } from './access/createAccess.js'
+import { createAuthorities } from './access/createAuthorities.js'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
 import { type CoapLimits, openCoapServer } from './coap/openCoapServer.js'
@@ -242,9 +244,11 @@ export async function startNode(
       }
     }
 
+    const authorities = createAuthorities(options.publicUrls)
     const relay =
       options.relay && createRelay({ ...options.relay, clock, database: store.database, onError })
     const routes = createRoutes({
+      access: createAccess({ authorities, clock, limits, onError }),
       bundler: createBundler({
         epochs,
         logKey: logSigner.publicKey,
@@ -287,6 +291,7 @@ export async function startNode(
       const server = openServer({ limits, onError, routes, tls })
       transports.push({ name: 'http', stats: {}, close: server.close })
       urls.http = await server.listen({ host, port })
+      authorities.listenAt({ host, url: urls.http })
       if (mqttPort !== undefined) {
         const mqtt = openMqttServer({ limits, onError, tls, topics })
         transports.push({ name: 'mqtt', ...mqtt })
@@ -433,6 +438,12 @@ export type NodeOptions = {
    * say is believed without a proof. @default []
    */
   peers?: readonly (string | URL)[] | undefined
+  /**
+   * The URLs that readers of private networks reach this node at, where they are others than those it
+   * listens at: a signed request is for one host, and no other node can pass it on.
+   * @default what it listens at
+   */
+  publicUrls?: readonly (string | URL)[] | undefined
   /** Told of every challenge that this node has answered. */
   onAnswer?: ((answered: AnsweredChallenge & { network: string }) => void) | undefined
   /** Told of every epoch as it is posted. */
@@ -458,6 +469,7 @@ export type ListenOptions = {
 }
 
 export type NodeLimits = PipelineLimits &
+  AccessLimits &
   CoapLimits &
   HttpLimits &
   MqttLimits & {
@@ -507,6 +519,9 @@ export type Node = {
 }
 
 export const defaultLimits: NodeLimits = {
+  accessMs: 3000,
+  maxNonces: 100_000,
+  maxNoncesOfAccount: 10_000,
   commitDelayMs: 5,
   maxCommit: 1000,
   maxCommitDelayMs: 40,

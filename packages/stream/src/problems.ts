@@ -76,6 +76,13 @@ const others = {
   request: [400, 'the request is not one of HTTP/1.1'],
   'header-fields': [431, 'the header fields are too large'],
   timeout: [408, 'the request took too long to arrive'],
+  unsigned: [401, 'the network is private: the request is not signed'],
+  'request-signature': [401, 'the signature of the request cannot be taken'],
+  repeated: [401, 'the request was made before'],
+  reader: [403, 'the account may not read this'],
+  authority: [421, 'the request is for another host than this node'],
+  nonces: [429, 'the account, or all of them, make too many signed requests'],
+  starting: [503, 'the node cannot take signed requests yet'],
   internal: [500, 'the node failed to answer'],
 } as const satisfies Record<string, readonly [number, string]>
 

@@ -21,6 +21,7 @@ import {
   verifyAnswer,
 } from '@machinefi/proof'
 import { defineSchema, schemaHash, signBatch, toRow } from '@machinefi/telemetry'
+import { recoverMessageAddress } from 'viem/utils'
 import type {
   Chain,
   ChainChallenge,
@@ -38,6 +39,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
   const {
     genesis = toHex(randomBytes(32)),
     graceMs = 60_000,
+    isPrivate = false,
     metric = { type: 'sum', field: 0, min: 0, max: 900 },
     firstWindow = 20_000,
     windowMs = 86_400_000,
@@ -86,7 +88,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
       membership: `0x${'0e'.repeat(20)}`,
       token: zero,
       disputes: zero,
-      isPrivate: false,
+      isPrivate,
       windowSeconds: windowMs / 1000,
       firstWindow,
     },
@@ -133,6 +135,21 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
         operatorState: () => readOperator(operator),
         post: (posting: Posting) => post(operator, posting),
       })
+    },
+    fetch,
+    readers: new Map(),
+    contracts: new Set(),
+    access: (account, device) => {
+      chain.asked.push('access')
+      const { readers } = chain
+      return answer(readers.get(account) ?? readers.get(`${account}/${device}`) ?? null)
+    },
+    asked: [],
+    async isSigned({ account, message, signature }, by) {
+      chain.asked.push(by)
+      if (by === 'contract') return answer(chain.contracts.has(`${account}/${signature}`))
+      const signer = await recoverMessageAddress({ message, signature }).catch(() => undefined)
+      return signer?.toLowerCase() === account
     },
     balance: 10n ** 18n,
     challenges: (from, to, isKnown) =>
@@ -325,6 +342,7 @@ export declare namespace createFakeChain {
   type Options = {
     serial?: number
     genesis?: Hex
+    isPrivate?: boolean
     graceMs?: number
     metric?: Metric
     firstWindow?: number
@@ -346,6 +364,12 @@ export type FakeChain = Chain & {
   bonded: Hex | undefined
   /** The same chain, seen and posted to by another operator that is listed and bonded. */
   as(operator: Hex, logKey: Hex): FakeChain
+  /** Since when who may read, in seconds: by account, or by account and device, `0x…/0x…`. */
+  readers: Map<string, number>
+  /** What contracts sign: account and signature, `0x…/0x…`. */
+  contracts: Set<string>
+  /** What was asked of it about readers. */
+  asked: ('access' | 'key' | 'contract')[]
   /** What the account of the operator has, wei. */
   balance: bigint
   /** Opens a challenge to the latest attempt at a window. */

@@ -96,6 +96,7 @@ export async function startDevnet(options: startDevnet.Options): Promise<Devnet>
       },
       disputes: deployment.disputes,
       factory: deployment.factory,
+      isPrivate: options.isPrivate,
       name: 'MachineFi demo',
       owner: client.account.address,
       symbol: 'STEP',
@@ -143,6 +144,8 @@ export declare namespace startDevnet {
     clock?: () => number
     /** A temporary folder by default. */
     dataDir?: string
+    /** Whether readings are for owners, grantees and auditors only. @default false */
+    isPrivate?: boolean
     limits?: Partial<NodeLimits> | undefined
     /** What the node takes in beside HTTP. */
     listen?: Pick<ListenOptions, 'coapPort' | 'mqttPort'>

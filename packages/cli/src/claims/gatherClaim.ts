@@ -20,7 +20,13 @@ import {
 import { type ClaimEvidence, decodeBundle, verifyBundle } from '@machinefi/proof'
 import { decodeBatch } from '@machinefi/telemetry'
 import type { ChainReader } from '../chain/createChainClient.js'
-import { fetchNode, fetchNodeBytes, NodeProblemError, NotANodeError } from '../node/fetchNode.js'
+import {
+  fetchNode,
+  fetchNodeBytes,
+  type NodeAddress,
+  NodeProblemError,
+  NotANodeError,
+} from '../node/fetchNode.js'
 
 /** A batch of a device in the node's log, as the node says: nothing of it is proven. */
 export type NodeBatch = {
@@ -119,13 +125,13 @@ export declare namespace gatherClaim {
     client: ChainReader
     device: Uint8Array
     network: Network
-    node: string
+    node: NodeAddress
     window: number
   }
 }
 
 async function fetchBatches(
-  node: string,
+  node: NodeAddress,
   network: string,
   did: string,
   { end, start }: { end: number; start: number },
@@ -134,7 +140,8 @@ async function fetchBatches(
   for (let seq: number | null = 0; seq !== null; ) {
     const path = `/networks/${network}/devices/${did}/batches?from=${start}&to=${end}&seq=${seq}`
     const page: { batches: NodeBatch[]; next: number | null } = await fetchNode(node, path)
-    if (!Array.isArray(page.batches) || !page.batches.every(isBatch)) throw new NotANodeError(node)
+    if (!Array.isArray(page.batches) || !page.batches.every(isBatch))
+      throw new NotANodeError(node.url)
     batches.push(...page.batches)
     // A node that goes in circles is left.
     seq = page.next !== null && page.next > seq ? page.next : null
@@ -192,14 +199,14 @@ function findClaim(bytes: Uint8Array, device: Uint8Array): ClaimEvidence | undef
 }
 
 /** A node may know an epoch of another operator without its evidence. */
-async function assertNoEntry(node: string, path: string): Promise<void> {
+async function assertNoEntry(node: NodeAddress, path: string): Promise<void> {
   try {
     await fetchNode(node, path)
   } catch (error) {
     if (error instanceof NodeProblemError && error.status === 404) return
     throw error
   }
-  throw new EvidenceElsewhereError(node)
+  throw new EvidenceElsewhereError(node.url)
 }
 
 export class EvidenceElsewhereError extends BaseError {

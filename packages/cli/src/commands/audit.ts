@@ -3,6 +3,7 @@ import {
   type AnyClient,
   type Deployment,
   type Network,
+  readAccess,
   readChallengeBond,
   readConfig,
 } from '@machinefi/contracts'
@@ -66,9 +67,17 @@ export async function audit(options: Options, context: Context): Promise<void> {
   const patienceMs = parseDuration(options.patience ?? '1h')
   const nodeUrl = [options.node, ...(options.also ?? [])].map(parseUrl)
   const payer = dryRun ? undefined : await openChain(options, context)
-  const client = payer ?? (await openReader(options))
+  let client: ChainClient | ChainReader = payer ?? (await openReader(options))
   const { network } = await openNetwork(client, options, context)
   if (network.disputes === zeroAddress && !dryRun) throw new NothingToDisputeError(network.id)
+  if (network.isPrivate) {
+    // What is asked of a node is signed, also where nothing is sent to the chain.
+    const auditor = payer ?? (await openChain(options, context))
+    client = auditor
+    const account = auditor.account.address
+    if ((await readAccess(auditor, { account, device: null, network })) === null)
+      throw new NotAuditorError(account, network.id)
+  }
   if (payer) await warnIfPoor(payer, network, context)
   const windowMs = network.windowSeconds * 1000
   const nameOf = (window: number) => formatWindow(window, windowMs)
@@ -463,6 +472,22 @@ export class NotAskedError extends BaseError {
       docsPath: 'guides/audit.md',
       kind: 'contract',
       metaMessages: reasons.slice(0, 3),
+    })
+  }
+}
+
+export class NotAuditorError extends BaseError {
+  override readonly name = 'NotAuditorError'
+  constructor(account: string, network: string) {
+    super('Only its auditors can audit a private network.', {
+      docsPath: 'guides/private-networks.md',
+      kind: 'input',
+      metaMessages: [
+        `Account: ${account}`,
+        `Network: ${network}`,
+        'Its owner names one: machinefi network auditor <address>',
+        'An owner checks a device of its own: machinefi claim explain <device>',
+      ],
     })
   }
 }

@@ -20,6 +20,7 @@ type Options = {
   mqtt?: string
   networkFile?: string
   port: string
+  private?: boolean
   rate: string
   rpcPort: string
   schema: string
@@ -40,6 +41,7 @@ export async function dev(options: Options, context: Context): Promise<void> {
       hardfork: 'osaka',
       port: toPort('--rpc-port', options.rpcPort),
     },
+    isPrivate: options.private === true,
     listen: {
       ...(options.coap !== undefined && { coapPort: toPort('--coap', options.coap) }),
       ...(options.mqtt !== undefined && { mqttPort: toPort('--mqtt', options.mqtt) }),

@@ -13,6 +13,8 @@ const reasons: Record<string, string> = {
   DeadlineOver: 'it is too late',
   Inconsistent: 'the log that was posted does not go on from there',
   InvalidBatchSignature: 'the device has not signed this batch for this network',
+  MayNotRead:
+    'in a private network only the device’s owner, whom it lets read, and auditors may ask for this',
   NodeOutOfBounds: 'the ledger has nothing below such a node',
   NotCarried: 'the window does not pay this member',
   NotInLog: 'the log that was posted does not have the batch',

@@ -1,6 +1,6 @@
 import { ContractError, type Network, readMembers } from '@machinefi/contracts'
-import { BaseError, formatDid, fromHex } from '@machinefi/core'
-import { formatEther, InsufficientFundsError, BaseError as ViemError } from 'viem'
+import { BaseError, formatDid, fromHex, type Hex } from '@machinefi/core'
+import { formatEther, InsufficientFundsError, BaseError as ViemError, zeroAddress } from 'viem'
 import type { ChainClient } from '../chain/createChainClient.js'
 import { explainRefusal } from './explainRefusal.js'
 
@@ -100,6 +100,11 @@ async function findRemedy(
       return [`It was over at ${toTime(first as bigint)}.`]
     case 'DeadlineNotOver':
       return [`Until ${toTime(first as bigint)}. Uphold it after that.`]
+    case 'MayNotRead':
+      return [
+        `Asked by ${first}, for ${second === zeroAddress ? 'a slot without a member' : formatDid(fromHex(second as Hex))}.`,
+        'An owner asks about windows that began when the device was its own; `machinefi network auditor` names who may ask about all.',
+      ]
     case 'NodeOutOfBounds':
       return third === 0
         ? ['The ledger has one slot, and so nothing to reveal: challenge its carry or a step.']

@@ -44,6 +44,22 @@ export declare namespace openNetwork {
   }
 }
 
+/** Asserts that there is somebody who may not read a network. @throws {NetworkPublicError} */
+export function assertPrivate({ id, isPrivate }: Network): void {
+  if (!isPrivate) throw new NetworkPublicError(id)
+}
+
+export class NetworkPublicError extends BaseError {
+  override readonly name = 'NetworkPublicError'
+  constructor(network: string) {
+    super('The network is public: everyone may read it.', {
+      docsPath: 'guides/private-networks.md',
+      kind: 'input',
+      metaMessages: [`Network: ${network}`],
+    })
+  }
+}
+
 export class NetworkMismatchError extends BaseError {
   override readonly name = 'NetworkMismatchError'
   constructor(expected: string, actual: string) {

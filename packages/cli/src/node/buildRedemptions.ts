@@ -1,7 +1,7 @@
 import type { redeem } from '@machinefi/contracts'
 import { BaseError, fromHex, type Hex, toHex } from '@machinefi/core'
 import { buildLedger, type Entry, type Ledger } from '@machinefi/proof'
-import { fetchNode } from './fetchNode.js'
+import { fetchNode, type NodeAddress } from './fetchNode.js'
 
 /** A ledger as `GET …/epochs/{window}/ledger` describes it; bigints are decimal strings. */
 export type NodeLedger = {
@@ -29,11 +29,36 @@ export type NodeClaim = {
 }
 
 export async function fetchLedger(
-  node: string,
+  node: string | NodeAddress,
   network: string,
   window: number,
 ): Promise<NodeLedger> {
   return fetchNode(node, `/networks/${network}/epochs/${window}/ledger`)
+}
+
+/** The redemption of one device, by its own path: what its owner may read in a private network. */
+export async function fetchRedemption(
+  node: NodeAddress,
+  network: string,
+  window: number,
+  device: string,
+): Promise<redeem.Redemption> {
+  const path = `/networks/${network}/epochs/${window}/claims/${device}`
+  const claim = await fetchNode<NodeClaim & { proof: Hex }>(node, path)
+  const { cumulative, device: address, proof, slot, steps, traceRoot, value } = claim
+  return {
+    entries: [
+      {
+        cumulative: BigInt(cumulative),
+        device: address,
+        steps,
+        traceRoot,
+        value: BigInt(value),
+      },
+    ],
+    siblings: proof,
+    slot,
+  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { SignedFetch } from '@machinefi/contracts'
 import { BaseError, type Hex } from '@machinefi/core'
 import type { Metric } from '@machinefi/proof'
 import type { Schema } from '@machinefi/telemetry'
@@ -27,18 +28,24 @@ export type NodeNetwork = {
   firstWindow: number
 }
 
+/** A node by its URL, and what asks it: for private networks one that signs. */
+export type NodeAddress = { url: string; fetch?: SignedFetch }
+
 /** Asks a node for JSON; its problems (RFC 9457) become errors. */
-export async function fetchNode<value>(node: string, path: string): Promise<value> {
+export async function fetchNode<value>(node: string | NodeAddress, path: string): Promise<value> {
   const response = await request(node, path, 'application/json')
   try {
     return (await response.json()) as value
   } catch (cause) {
-    throw new NotANodeError(node, cause)
+    throw new NotANodeError(urlOf(node), cause)
   }
 }
 
 /** Asks a node for bytes. */
-export async function fetchNodeBytes(node: string, path: string): Promise<Uint8Array> {
+export async function fetchNodeBytes(
+  node: string | NodeAddress,
+  path: string,
+): Promise<Uint8Array> {
   return new Uint8Array(await (await request(node, path, '*/*')).arrayBuffer())
 }
 
@@ -50,8 +57,15 @@ export async function fetchNetwork(node: string, id: string | undefined): Promis
   return fetchNode(node, `/networks/${networks.networks[0]?.id}`)
 }
 
-async function request(node: string, path: string, accept: string): Promise<Response> {
-  const url = parseUrl(node) + path
+const urlOf = (node: string | NodeAddress) => (typeof node === 'string' ? node : node.url)
+
+async function request(
+  node: string | NodeAddress,
+  path: string,
+  accept: string,
+): Promise<Response> {
+  const url = parseUrl(urlOf(node)) + path
+  const { fetch = globalThis.fetch } = typeof node === 'string' ? {} : node
   let response: Response
   try {
     response = await fetch(url, {
@@ -59,7 +73,8 @@ async function request(node: string, path: string, accept: string): Promise<Resp
       signal: AbortSignal.timeout(30_000),
     })
   } catch (cause) {
-    throw new NodeUnreachableError(node, cause)
+    if (cause instanceof BaseError) throw cause
+    throw new NodeUnreachableError(urlOf(node), cause)
   }
   if (response.ok) return response
   const problem = (await response.json().catch(() => ({}))) as { title?: string; detail?: string }
@@ -94,6 +109,7 @@ export class NodeProblemError extends BaseError {
   constructor(status: number, title: string, detail: string | undefined) {
     super(`The node answered ${status}: ${title}`, {
       kind: status >= 500 || status === 429 ? 'transport' : 'input',
+      ...(status === 401 || status === 403 ? { docsPath: 'guides/private-networks.md' } : {}),
       metaMessages: detail ? [detail] : [],
     })
     this.status = status

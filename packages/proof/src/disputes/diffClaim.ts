@@ -258,13 +258,13 @@ function diffLeaf(
 }
 
 function suspect(
-  { slot }: diffClaim.Parameters,
+  { device, slot }: diffClaim.Parameters,
   step: number,
   why: FaultReason,
   text: string,
   certain = true,
 ): Fault {
-  return { certain, remedy: { kind: 'step', slot, step }, text, why }
+  return { certain, remedy: { kind: 'step', device, slot, step }, text, why }
 }
 
 function omit({ epoch, log, mine, slot }: diffClaim.Parameters, i: number, certain = true): Fault {

@@ -30,6 +30,7 @@ export function boundReader(reader: NodeReader, budgetMs: number): BoundedReader
   })
 
   return {
+    fetch: reader.fetch,
     url: reader.url,
     read: (path, bounds) => spend(path, (leftMs) => reader.read(path, bound(bounds, leftMs))),
     readJson: (path, bounds) =>

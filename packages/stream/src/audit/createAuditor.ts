@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type AnyClient,
   ContractError,
+  createSignedFetch,
   type Deployment,
   type Network,
   proveFraud,
@@ -89,12 +90,14 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     directory: dataDir,
     identity: { chain: await chain.genesisHash(), network: network.id.toLowerCase() },
   })
+  const isSigned = network.isPrivate && account !== undefined
+  const ask = isSigned ? createSignedFetch(client, { account, network }) : fetch
   const urls = typeof options.nodeUrl === 'string' ? [options.nodeUrl] : options.nodeUrl
   const nodes: AuditedNode[] = urls.map((url) => ({
     headsReadAt: Number.NEGATIVE_INFINITY,
     operator: undefined,
     partial: { from: 0, parts: [], size: 0 },
-    reader: createNodeReader({ network: network.id, url }),
+    reader: createNodeReader({ fetch: ask, network: network.id, url }),
     shard: 0,
   }))
   /** The same while epochs are judged, for which no node may take too long. */
@@ -308,6 +311,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     for (const reader of [...readersOf(operator), ...bounded.values()]) {
       const ask = (timeoutMs: number) =>
         fetchLedger({
+          fetch: reader.fetch,
           network: network.id,
           peer: new URL(reader.url),
           posted: {

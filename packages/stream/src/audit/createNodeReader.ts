@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { SignedFetch } from '@machinefi/contracts'
 import { BaseError } from '@machinefi/core'
 
 /**
@@ -7,7 +8,7 @@ import { BaseError } from '@machinefi/core'
  * says is never put into an error, which may end on a terminal.
  */
 export function createNodeReader(options: createNodeReader.Options): NodeReader {
-  const { idleMs = 10_000, network, timeoutMs = 60_000, url } = options
+  const { fetch = globalThis.fetch, idleMs = 10_000, network, timeoutMs = 60_000, url } = options
   const base = `${url.replace(/\/+$/, '')}/networks/${network}`
 
   async function read(path: string, bounds: ReadOptions): Promise<Uint8Array> {
@@ -50,6 +51,7 @@ export function createNodeReader(options: createNodeReader.Options): NodeReader 
   }
 
   return {
+    fetch,
     url,
     async read(path, bounds) {
       for (let attempt = 1; ; attempt++) {
@@ -75,6 +77,8 @@ export function createNodeReader(options: createNodeReader.Options): NodeReader 
 
 export declare namespace createNodeReader {
   type Options = {
+    /** What asks: signed, where the network is private. @default the global one */
+    fetch?: SignedFetch | undefined
     /** The longest that an answer may pause. @default 10_000 */
     idleMs?: number | undefined
     /** Network id, hex. */
@@ -86,6 +90,7 @@ export declare namespace createNodeReader {
 }
 
 export type NodeReader = {
+  readonly fetch: SignedFetch
   readonly url: string
   /** Bytes below `/networks/{network}`. @throws {NodeRefusedError} */
   read(path: string, options: ReadOptions): Promise<Uint8Array>

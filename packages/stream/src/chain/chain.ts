@@ -1,3 +1,4 @@
+import type { SignedFetch, SignedRequest } from '@machinefi/contracts'
 import type { Algorithm, Hex } from '@machinefi/core'
 import type { Answer, LogHead, Metric, Point } from '@machinefi/proof'
 
@@ -29,6 +30,15 @@ export type Chain = {
   latest(window: number): Promise<{ attempt: number; epochHash: Hex }>
   /** The same as it was posted. */
   epoch(window: number): Promise<PostedEpoch | undefined>
+  /** Asks other nodes of the network: signed by the operator, where it is private. */
+  readonly fetch: SignedFetch
+  /** Since when an account may read a device, or all of them, in Unix seconds; null if it may not. */
+  access(account: Hex, device: Hex | null): Promise<number | null>
+  /** Whether a request is signed by its account: by its key, or by the word of the contract that it is. */
+  isSigned(
+    request: Pick<SignedRequest, 'account' | 'message' | 'signature'>,
+    by: 'key' | 'contract',
+  ): Promise<boolean>
   /** Resolves once the transaction is in a block. */
   post(posting: Posting): Promise<PostedEpoch>
   /**

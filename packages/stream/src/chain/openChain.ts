@@ -2,10 +2,12 @@ import {
   type AnyClient,
   answerChallenge,
   ChainUnavailableError,
+  createSignedFetch,
   type Deployment,
   type Epoch,
   type Network,
   postEpoch,
+  readAccess,
   readChallenge,
   readChallenges,
   readConfig,
@@ -39,7 +41,9 @@ import {
   getTransactionReceipt,
   readContract,
   sendTransaction,
+  verifyMessage,
 } from 'viem/actions'
+import { recoverMessageAddress } from 'viem/utils'
 import { NodeConfigurationError } from '../errors.js'
 import type { Chain, ChainConfig, PostedEpoch } from './chain.js'
 
@@ -299,6 +303,15 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
     async challengeStatus(id) {
       const { status } = await readChallenge(client, { id, network })
       return status
+    },
+    fetch: network.isPrivate ? createSignedFetch(client, { account, network }) : fetch,
+    access: (account, device) => readAccess(client, { account, device, network }),
+    async isSigned({ account: address, message, signature }, by) {
+      if (by === 'contract')
+        return ask('isSigned', verifyMessage(client, { address, message, signature }))
+      // What is no signature of a key may be one of a contract.
+      const signer = await recoverMessageAddress({ message, signature }).catch(() => undefined)
+      return signer?.toLowerCase() === address
     },
     async answer(answer, onSent) {
       const { hash, receipt } = await follow<answerChallenge.ReturnType>(

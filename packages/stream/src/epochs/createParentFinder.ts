@@ -107,7 +107,7 @@ export function createParentFinder(options: createParentFinder.Options): ParentF
     if (posted.operator === chain.operator) throw conflict(open, posted, undefined)
     await open.refresh()
     for (const peer of peers) {
-      const answer = await fetchLedger({ network: network.id, peer, posted })
+      const answer = await fetchLedger({ fetch: chain.fetch, network: network.id, peer, posted })
       report(peer, answer.ok ? undefined : answer.error)
       if (!answer.ok) continue
       return {

@@ -1,3 +1,4 @@
+import type { SignedFetch } from '@machinefi/contracts'
 import { fromHex, parseAddress } from '@machinefi/core'
 import type { Entry } from '@machinefi/proof'
 import type { PostedEpoch } from '../chain/chain.js'
@@ -10,7 +11,7 @@ import { isLedgerOf } from './BuiltEpoch.js'
  * that are on chain.
  */
 export async function fetchLedger(options: fetchLedger.Options): Promise<fetchLedger.Result> {
-  const { network, peer, posted, timeoutMs = 60_000 } = options
+  const { fetch = globalThis.fetch, network, peer, posted, timeoutMs = 60_000 } = options
   const refuse = (reason: string, cause?: unknown): fetchLedger.Result => ({
     ok: false,
     error: new PeerError(peer, `${reason} (window ${posted.window})`, cause),
@@ -60,6 +61,8 @@ export async function fetchLedger(options: fetchLedger.Options): Promise<fetchLe
 
 export declare namespace fetchLedger {
   type Options = {
+    /** What asks: signed, where the network is private. @default the global one */
+    fetch?: SignedFetch | undefined
     /** Network id. */
     network: string
     peer: URL

@@ -1,4 +1,4 @@
-import { toProblem } from '../problems.js'
+import { type ProblemReason, toProblem } from '../problems.js'
 import type { Route } from './openServer.js'
 
 /** Describes the routes as an OpenAPI 3.1 document. */
@@ -8,7 +8,8 @@ export function createOpenApi(
 ): OpenApi {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of routes) {
-    const { accepts, method, path, problems, query = {}, returns, summary } = route
+    const { accepts, method, path, query = {}, readers, returns, summary } = route
+    const problems = [...route.problems, ...(readers ? readerProblems : [])]
     const responses: Record<string, unknown> = {
       200: {
         description: 'OK',
@@ -30,6 +31,10 @@ export function createOpenApi(
     paths[path] ??= {}
     paths[path][method.toLowerCase()] = {
       summary,
+      ...(readers && {
+        description: `In a private network for ${readersOf[readers]}, who sign the request (ERC-8128).`,
+        security: [{}, { signature: [] }],
+      }),
       parameters: [
         ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
           name,
@@ -61,6 +66,14 @@ export function createOpenApi(
     info: { title, version: '0.1.0' },
     paths,
     components: {
+      securitySchemes: {
+        signature: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'Signature',
+          description: 'ERC-8128, beside Signature-Input: RFC 9421 with an account of the chain',
+        },
+      },
       schemas: {
         Problem: {
           type: 'object',
@@ -77,6 +90,23 @@ export function createOpenApi(
     },
   }
 }
+
+const readersOf = {
+  device: 'the owner of the device, whom it lets read, and auditors of the network',
+  network: 'auditors of the network',
+}
+
+const readerProblems: ProblemReason[] = [
+  'unsigned',
+  'request-signature',
+  'repeated',
+  'reader',
+  'authority',
+  'nonces',
+  'starting',
+  'overloaded',
+  'unavailable',
+]
 
 export type OpenApi = {
   openapi: '3.1.0'

@@ -1,6 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
 import { formatDid, parseDid, toHex } from '@machinefi/core'
-import { checkRecords, type Field, fromRow, rowAt, type Schema } from '@machinefi/telemetry'
+import {
+  checkRecords,
+  decodeBatch,
+  type Field,
+  fromRow,
+  rowAt,
+  type Schema,
+} from '@machinefi/telemetry'
+import type { Access } from '../access/createAccess.js'
 import { greatestSkewMs, isPaid, joinBatch, joinBytes } from '../epochs/buildClaims.js'
 import type { Bundler } from '../epochs/createBundler.js'
 import type { Settler } from '../epochs/createSettler.js'
@@ -26,6 +34,7 @@ import { encodeOutcomes } from './splitSequence.js'
 /** Every operation of the node's API. */
 export function createRoutes(options: createRoutes.Options): Route[] {
   const {
+    access,
     bundler,
     epochs,
     health,
@@ -60,6 +69,11 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     if (!member) throw new ProblemError('not-found', 'The device is not a member of this network.')
     return member
   }
+  /** The device of a path, and since when whoever asks may read it, in ms. */
+  const readableOf = async (call: Call, open: OpenNetwork) => {
+    const member = await deviceOf(call, open)
+    return { member, since: await access.read(call, open, member.device) }
+  }
   const epochOf = (call: Call, open: OpenNetwork): StoredEpoch => {
     const window = parseWindow(call.path.window!, open)
     const epoch = epochs.epoch(open.state.number, window)
@@ -79,8 +93,15 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     return epoch
   }
 
-  const claimOf = async (call: Call, open: OpenNetwork, epoch: StoredEpoch): Promise<Claim> => {
-    const claim = epochs.claim(open.state.number, epoch, await deviceOf(call, open))
+  /** A claim of a window that began when whoever asks might read the device. */
+  const claimOf = (
+    open: OpenNetwork,
+    epoch: StoredEpoch,
+    { member, since }: { member: Member; since: number },
+  ): Claim => {
+    if (open.windowOf(epoch.window).start < since)
+      throw new ProblemError('reader', 'The window began before the owner had the device.')
+    const claim = epochs.claim(open.state.number, epoch, member)
     if (!claim) throw new ProblemError('not-found', 'The device has no entry in this ledger.')
     return claim
   }
@@ -148,13 +169,17 @@ export function createRoutes(options: createRoutes.Options): Route[] {
     {
       method: 'GET',
       path: device,
-      summary: 'What the node knows of a device: membership, seq, gaps',
+      summary:
+        'What the node knows of a device: membership and seq; of a private network, gaps and counts only by a signed request',
       constrained: true,
       returns: [json],
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
         const member = await deviceOf(call, open)
+        // A device has no account: what it needs to go on is for everyone.
+        const isOpen = open.network.isPrivate && !access.isAsked(call)
+        if (!isOpen) await access.read(call, open, member.device)
         const now = Math.floor(options.clock() / open.windowMs)
         return reply({
           ...identify(member.device),
@@ -170,9 +195,11 @@ export function createRoutes(options: createRoutes.Options): Route[] {
           publicKey: toHex(member.publicKey),
           nextSeq: store.nextSeq(member.number),
           finalBefore: open.status.finalBefore ?? null,
-          ...store.counts(member.number),
-          gaps: store.gaps(member.number, 100),
-          evidence: store.evidence(member.number).length,
+          ...(!isOpen && {
+            ...store.counts(member.number),
+            gaps: store.gaps(member.number, 100),
+            evidence: store.evidence(member.number).length,
+          }),
         })
       },
     },
@@ -186,15 +213,17 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         seq: { description: 'First seq; pass `next` of the answer before', integer: true },
         limit: { description: 'Most batches, 1 to 1000', integer: true },
       },
+      readers: 'device',
       returns: [json],
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
-        const { number } = await deviceOf(call, open)
-        const from = parseTime(call.query, 'from') ?? 0
+        const { member, since } = await readableOf(call, open)
+        const from = Math.max(since, parseTime(call.query, 'from') ?? 0)
         const to = parseTime(call.query, 'to') ?? Number.MAX_SAFE_INTEGER
         const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 200
         const seq = parseInteger(call.query, 'seq') ?? 0
+        const { number } = member
         return reply(readRecords(open, number, { from, limit, seq, to }))
       },
     },
@@ -209,21 +238,22 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         seq: { description: 'First seq; pass `next` of the answer before', integer: true },
         limit: { description: 'Most batches looked at, 1 to 1000', integer: true },
       },
+      readers: 'device',
       returns: [json],
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
-        const { number } = await deviceOf(call, open)
-        const from = parseTime(call.query, 'from') ?? 0
+        const { member, since } = await readableOf(call, open)
+        const from = Math.max(since, parseTime(call.query, 'from') ?? 0)
         const to = parseTime(call.query, 'to') ?? Number.MAX_SAFE_INTEGER
         const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 1000
         const seq = parseInteger(call.query, 'seq') ?? 0
         const fromIndex = store.firstArrivedSince(open.state.number, from - greatestSkewMs)
-        const stored = store.ofDevice(open.state.number, number, seq, fromIndex, limit)
+        const stored = store.ofDevice(open.state.number, member.number, seq, fromIndex, limit)
         const batches = stored.flatMap((entry) => {
           const { arrived, id, index, late } = entry
           const { count, schema, seq, span, start } = joinBatch(entry, null).header
-          if (start >= to || start + span < from) return []
+          if (start >= to || start + span < from || start < since) return []
           return [{ seq, index, id: toHex(id), schema, start, span, count, arrived, late }]
         })
         return reply({ batches, next: stored.length === limit ? stored.at(-1)!.seq + 1 : null })
@@ -237,17 +267,19 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         from: { description: 'First window' },
         limit: { description: 'Most claims, 1 to 1000', integer: true },
       },
+      readers: 'device',
       returns: [json],
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
-        const member = await deviceOf(call, open)
+        const { member, since } = await readableOf(call, open)
         const from = call.query.get('from')
+        const first = Math.ceil(since / open.windowMs)
         const limit = parseInteger(call.query, 'limit', { least: 1, most: 1000 }) ?? 1000
         const claims = epochs.claimsOf(
           open.state.number,
           member,
-          from === null ? 0 : parseWindow(from, open),
+          Math.max(first, from === null ? 0 : parseWindow(from, open)),
           limit,
         )
         return reply({
@@ -263,21 +295,26 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: `${device}/evidence`,
       summary: 'Pairs of batches with one seq that a device signed',
+      readers: 'device',
       returns: [json],
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
-        const member = await deviceOf(call, open)
+        const { member, since } = await readableOf(call, open)
         const { number } = open.state
-        const evidence = store.evidence(member.number).map(({ at, batch, first, id, seq }) => {
+        const evidence = store.evidence(member.number).flatMap(({ at, batch, first, id, seq }) => {
           const stored = store.batch(number, first)!
           const logged = joinBatch(stored, store.records(number, [stored])[0]!)
-          return {
-            seq,
-            at,
-            logged: { index: first, id: toHex(stored.id), batch: toHex(logged.bytes) },
-            other: { id: toHex(id), batch: toHex(batch) },
-          }
+          const starts = [logged.header.start, decodeBatch(batch).header.start]
+          if (Math.min(...starts) < since) return []
+          return [
+            {
+              seq,
+              at,
+              logged: { index: first, id: toHex(stored.id), batch: toHex(logged.bytes) },
+              other: { id: toHex(id), batch: toHex(batch) },
+            },
+          ]
         })
         return reply({ ...identify(member.device), evidence })
       },
@@ -347,14 +384,18 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: `${network}/log/batches/{index}`,
       summary: 'A batch of the log; without its rows once they have expired',
+      readers: 'device',
       returns: ['application/cose'],
       problems: [...notNetwork, 'parameter', 'not-found'],
-      handle(call) {
-        const { number, size } = networkOf(call).state
+      async handle(call) {
+        const open = networkOf(call)
+        const { number, size } = open.state
         const index = toInteger(call.path.index!, 'index')
         if (index >= size) throw new ProblemError('not-found', `The log has ${size} entries.`)
         const stored = store.batch(number, index)!
-        const { bytes } = joinBatch(stored, store.records(number, [stored])[0]!)
+        const { bytes, device, header } = joinBatch(stored, store.records(number, [stored])[0]!)
+        if (header.start < (await access.read(call, open, device)))
+          throw new ProblemError('reader', 'The batch began before the owner had the device.')
         return {
           status: 200,
           type: 'application/cose',
@@ -371,10 +412,13 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         from: { description: 'First index', integer: true },
         to: { description: 'One above the last index; the size by default', integer: true },
       },
+      readers: 'network',
       returns: ['application/cbor-seq'],
       problems: [...notNetwork, 'parameter'],
       async handle(call) {
-        const { number, size } = networkOf(call).state
+        const open = networkOf(call)
+        await access.read(call, open, null)
+        const { number, size } = open.state
         const from = parseInteger(call.query, 'from', { most: size }) ?? 0
         const to = parseInteger(call.query, 'to', { least: from, most: size }) ?? size
         return {
@@ -467,10 +511,12 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: `${epoch}/ledger`,
       summary: 'All entries of an epoch’s ledger, by slot',
+      readers: 'network',
       returns: [json],
       problems: [...notNetwork, 'parameter', 'not-found'],
-      handle(call) {
+      async handle(call) {
         const open = networkOf(call)
+        await access.read(call, open, null)
         const stored = epochOf(call, open)
         return reply({
           ...showEpoch(stored, open),
@@ -482,10 +528,12 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: `${epoch}/bundle`,
       summary: 'The evidence for all claims of an epoch: what an auditor re-checks',
+      readers: 'network',
       returns: ['application/cbor'],
       problems: [...notNetwork, 'parameter', 'not-found'],
-      handle(call) {
+      async handle(call) {
         const open = networkOf(call)
+        await access.read(call, open, null)
         return {
           status: 200,
           type: 'application/cbor',
@@ -497,12 +545,14 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: `${epoch}/claims/{device}/bundle`,
       summary: 'The evidence for one claim',
+      readers: 'device',
       returns: ['application/cbor'],
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
+        const readable = await readableOf(call, open)
         const stored = ownEpochOf(call, open)
-        const body = bundler.claim(open, stored, await claimOf(call, open, stored))
+        const body = bundler.claim(open, stored, claimOf(open, stored, readable))
         return { status: 200, type: 'application/cbor', body }
       },
     },
@@ -510,12 +560,14 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: `${epoch}/claims/{device}`,
       summary: 'A device’s claim, with its path in the ledger: what redeeming needs',
+      readers: 'device',
       returns: [json],
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
+        const readable = await readableOf(call, open)
         const stored = epochOf(call, open)
-        const claim = await claimOf(call, open, stored)
+        const claim = claimOf(open, stored, readable)
         return reply({
           ...showEpoch(stored, open),
           ...showClaim(claim),
@@ -678,6 +730,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
 
 export declare namespace createRoutes {
   type Options = {
+    access: Access
     bundler: Bundler
     clock: () => number
     epochs: EpochStore

@@ -472,7 +472,9 @@ test('behavior: CORS, HEAD, OPTIONS, 404', async () => {
   expect(preflight.status).toBe(204)
   expect(preflight.headers.get('access-control-allow-origin')).toBe('*')
   expect(preflight.headers.get('access-control-allow-methods')).toBe('POST, OPTIONS')
-  expect(preflight.headers.get('access-control-allow-headers')).toBe('content-type')
+  expect(preflight.headers.get('access-control-allow-headers')).toBe(
+    'content-type, signature, signature-input',
+  )
   const head = await call(t, '/networks', { method: 'HEAD' })
   expect([head.status, await head.text()]).toEqual([200, ''])
   expect(Number(head.headers.get('content-length'))).toBeGreaterThan(100)

@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { BaseError } from '@machinefi/core'
+import { isLoopback } from '../access/createAuthorities.js'
 import { type Problem, type ProblemReason, toProblem } from '../problems.js'
 import type { Tls } from '../tls/openTls.js'
 import { problemDocument } from './splitSequence.js'
@@ -122,6 +123,7 @@ export function openServer(options: openServer.Options): HttpServer {
         query,
         type: (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase(),
         body: () => readBody(request),
+        signed: toSigned(request, path, mark < 0 ? '' : url.slice(mark)),
       })
     }
     if (allowed.length === 0) throw new ProblemError('not-found')
@@ -133,7 +135,7 @@ export function openServer(options: openServer.Options): HttpServer {
         status: 204,
         headers: {
           allow: allow.join(', '),
-          'access-control-allow-headers': 'content-type',
+          'access-control-allow-headers': 'content-type, signature, signature-input',
           'access-control-allow-methods': allow.join(', '),
           'access-control-max-age': '86400',
         },
@@ -190,6 +192,8 @@ export function openServer(options: openServer.Options): HttpServer {
     response.writeHead(status, {
       'access-control-allow-origin': '*',
       'access-control-expose-headers': 'retry-after',
+      // What is for one reader is kept by nobody on the way.
+      ...(request.headers.signature === undefined ? {} : { 'cache-control': 'no-store' }),
       ...(reply.type === undefined ? {} : { 'content-type': reply.type }),
       ...(status === 204 || reply.stream ? {} : { 'content-length': length }),
       ...(close ? { connection: 'close' } : {}),
@@ -301,6 +305,8 @@ export type Route = {
   /** Media types of the answer. */
   returns: readonly string[]
   problems: readonly ProblemReason[]
+  /** Who may have the answer in a private network: the readers of a device, or only auditors of all. */
+  readers?: 'device' | 'network'
   handle(call: Call): Reply | Promise<Reply>
 }
 
@@ -310,6 +316,17 @@ export type Call = {
   /** Media type of the body, without parameters. */
   type: string
   body(): Promise<Buffer>
+  /** What HTTP has of a signature (RFC 9421), if anything; nothing of it is checked. */
+  signed?: SignedCall | undefined
+}
+
+export type SignedCall = {
+  /** Whether it comes from this machine. */
+  isLocal: boolean
+  signature: string
+  signatureInput: string
+  /** As it was sent; the authority is the `Host`. */
+  target: { authority: string; method: string; path: string; query: string }
 }
 
 export type Reply = {
@@ -338,9 +355,27 @@ export function problemReply(problem: Problem): Reply {
     status,
     type: 'application/problem+json',
     body: JSON.stringify(problemDocument(problem)),
-    ...(retryAfterSeconds === undefined
-      ? {}
-      : { headers: { 'retry-after': String(retryAfterSeconds) } }),
+    headers: {
+      ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }),
+      ...(status === 401 && signatureWanted),
+    },
+  }
+}
+
+/** How to ask again: RFC 9110 §11.6.1, and RFC 9421 §5.1. */
+const signatureWanted = {
+  'www-authenticate': 'ERC-8128',
+  'accept-signature': 'eth=("@method" "@authority" "@path" "@query");keyid;created;expires;nonce',
+}
+
+function toSigned(request: IncomingMessage, path: string, query: string): SignedCall | undefined {
+  const { host = '', signature, 'signature-input': signatureInput } = request.headers
+  if (typeof signature !== 'string' || typeof signatureInput !== 'string') return undefined
+  return {
+    isLocal: isLoopback(request.socket.remoteAddress ?? ''),
+    signature,
+    signatureInput,
+    target: { authority: host, method: request.method!, path, query },
   }
 }
 

@@ -72,6 +72,7 @@ export function createTopics(options: createTopics.Options): Topics {
         {
           topic: receiptsTopic(open, address),
           payload: encodeAnswer(digestOf(payload), answer),
+          isPrivate: open.network.isPrivate,
         },
       ],
     }
@@ -114,14 +115,19 @@ export type Topics = {
   readonly filters: readonly string[]
   /** What to do with a message; undefined for a topic that nobody may write. */
   find(topic: string): ((payload: Uint8Array) => Promise<Received>) | undefined
-  /** Whether it is the topic of the receipts of one device, which anyone may read. */
+  /** Whether it is the topic of the receipts of one device, which anyone may subscribe to. */
   isReceipts(topic: string): boolean
 }
 
 /** `ok`: to be acknowledged; else nothing of it was taken in, and it must come again. */
 export type Received = { ok: true; messages: readonly Message[] } | { ok: false; problem: Problem }
 
-export type Message = { topic: string; payload: Uint8Array }
+export type Message = {
+  topic: string
+  payload: Uint8Array
+  /** For whoever sent what it answers alone: that there is an answer tells that the device sends. */
+  isPrivate?: boolean
+}
 
 /** One message for each device, with an answer for each of its batches. */
 function toMessages(
@@ -142,7 +148,12 @@ function toMessages(
     if (answers) answers.push(answer)
     else byTopic.set(topic, [answer])
   }
-  return [...byTopic].map(([topic, answers]) => ({ topic, payload: Buffer.concat(answers) }))
+  const { isPrivate } = open.network
+  return [...byTopic].map(([topic, answers]) => ({
+    isPrivate,
+    payload: Buffer.concat(answers),
+    topic,
+  }))
 }
 
 function isDevice(text: string | undefined): text is `0x${string}` {

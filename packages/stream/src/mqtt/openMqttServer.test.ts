@@ -7,8 +7,11 @@ import { describe, expect, test } from 'vitest'
 import { createRandom } from '../../../../test/attacks/createRandom.js'
 import { createTestNode, type TestNode } from '../../test/createTestNode.js'
 
-async function setup(limits: createTestNode.Options['limits'] = {}) {
-  const t = await createTestNode({ limits })
+async function setup(
+  limits: createTestNode.Options['limits'] = {},
+  options: createTestNode.Options = {},
+) {
+  const t = await createTestNode({ limits, ...options })
   await t.node.listen({ mqttPort: 0, port: 0 })
   const network = t.chain.network.id.toLowerCase()
   const clients: MqttClient[] = []
@@ -152,6 +155,23 @@ describe('publish', () => {
 })
 
 describe('subscribe', () => {
+  test.each([true, false])('options: isPrivate %s', async (isPrivate) => {
+    await using s = await setup({}, { isPrivate })
+    const [device, watcher] = [await s.connect(), await s.connect()]
+    const answers = new Map([device, watcher].map((client) => [client, [] as Buffer[]]))
+    for (const [client, own] of answers) {
+      await client.subscribeAsync(await s.receipts(), { qos: 1 })
+      client.on('message', (_, payload) => own.push(payload))
+    }
+    const question = s.batches.replace('batches', `devices/${(await s.receipts()).slice(-42)}`)
+    await device.publishAsync(s.batches, Buffer.from((await s.t.sign({})).bytes), { qos: 1 })
+    await device.publishAsync(question, 'nonce', { qos: 1 })
+    // What it was sent is before the answer to a later question of its own.
+    await watcher.publishAsync(question, 'other', { qos: 1 })
+    expect(answers.get(device)).toHaveLength(isPrivate ? 2 : 3)
+    expect(answers.get(watcher)).toHaveLength(isPrivate ? 1 : 3)
+  })
+
   test('error: wildcards, and topics that are nobody’s receipts', async () => {
     await using s = await setup()
     const own = await s.receipts()

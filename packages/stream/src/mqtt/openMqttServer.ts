@@ -158,7 +158,7 @@ export function openMqttServer(options: openMqttServer.Options): MqttServer {
       stats.pending--
       if (pending-- === limits.maxInflight) socket.resume()
       if (received?.ok) {
-        for (const message of received.messages) publish(message)
+        for (const message of received.messages) publish(message, connection)
         acknowledge(0)
       } else {
         stats.unacknowledged++
@@ -186,8 +186,9 @@ export function openMqttServer(options: openMqttServer.Options): MqttServer {
     if (all?.size === 0) subscribers.delete(topic)
   }
 
-  function publish({ payload, topic }: Message) {
-    for (const connection of subscribers.get(topic) ?? [])
+  function publish({ isPrivate, payload, topic }: Message, sender: Connection) {
+    for (const connection of subscribers.get(topic) ?? []) {
+      if (isPrivate && connection !== sender) continue
       send(connection, {
         cmd: 'publish',
         dup: false,
@@ -196,6 +197,7 @@ export function openMqttServer(options: openMqttServer.Options): MqttServer {
         retain: false,
         topic,
       })
+    }
   }
 
   function send({ socket, version }: Connection, packet: Packet) {

@@ -1,7 +1,13 @@
-import { type Challenge, openChallenge, readEpoch } from '@machinefi/contracts'
-import { BaseError, parseDid } from '@machinefi/core'
+import {
+  type Challenge,
+  type Network,
+  openChallenge,
+  readEpoch,
+  readMembers,
+} from '@machinefi/contracts'
+import { BaseError, fromHex, parseDid } from '@machinefi/core'
 import { formatEther } from 'viem'
-import { openChain } from '../../chain/createChainClient.js'
+import { type ChainClient, openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
 import { sendDispute } from '../../disputes/sendDispute.js'
 import { parseCoins } from '../../options/parseCoins.js'
@@ -38,8 +44,9 @@ export async function openNewChallenge(
       epoch === null ? 'was never posted' : `is ${epoch.status}`,
     )
   const { attempt } = epoch
+  const named = await nameDevice(client, challenge, network)
   const opened = await sendDispute(
-    () => openChallenge(client, { attempt, bond, challenge, network, window: number }),
+    () => openChallenge(client, { attempt, bond, challenge: named, network, window: number }),
     { client, network },
   )
   const { receipt, hash: transaction, ...facts } = opened
@@ -67,6 +74,18 @@ function parseChallenge(
     device: second === undefined ? null : parseDid(second),
     slot: integer('slot', first),
   }
+}
+
+/** In a private network the contract asks for whom a step is. */
+async function nameDevice(
+  client: ChainClient,
+  challenge: Challenge,
+  network: Network,
+): Promise<Challenge> {
+  if (challenge.kind !== 'step' || !network.isPrivate) return challenge
+  const members = await readMembers(client, { network })
+  const member = members.find(({ slot }) => slot === challenge.slot)
+  return { ...challenge, device: member ? fromHex(member.device) : null }
 }
 
 export class NotChallengeableError extends BaseError {

@@ -14,12 +14,20 @@ import { findLeftOut } from '../../claims/findLeftOut.js'
 import { type GatheredClaim, gatherClaim } from '../../claims/gatherClaim.js'
 import type { Context } from '../../context.js'
 import { openNetwork } from '../../network/openNetwork.js'
+import { openReadableNode } from '../../node/openReadableNode.js'
 import { formatWindow, parseWindow } from '../../options/parseWindow.js'
 import { formatJson } from '../../output/formatJson.js'
 import { formatTable } from '../../output/formatTable.js'
 import { toMeasure } from '../../output/toMeasure.js'
 
-type Options = { json?: boolean; network?: string; node: string; rpc: string; window?: string }
+type Options = {
+  account?: string
+  json?: boolean
+  network?: string
+  node: string
+  rpc: string
+  window?: string
+}
 
 type Reason = ClaimReason | { code: 'left-out'; seqs: number[]; text: string }
 
@@ -32,6 +40,7 @@ export async function explainOneClaim(
   const device = parseDid(text)
   const client = await openReader(options)
   const { network, schema } = await openNetwork(client, options, context)
+  const node = await openReadableNode(options, network, context)
   const windowMs = 1000 * network.windowSeconds
   const findWindow = async () => {
     if (options.window !== undefined) return parseWindow(options.window, windowMs)
@@ -43,7 +52,7 @@ export async function explainOneClaim(
     client,
     device,
     network,
-    node: options.node,
+    node,
     window: await findWindow(),
   })
   const { batches, claim, config, epoch, member, window } = gathered

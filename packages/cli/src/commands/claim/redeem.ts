@@ -2,9 +2,11 @@ import { readFinalWindow, redeem } from '@machinefi/contracts'
 import { BaseError, formatAddress, formatDid, parseDid } from '@machinefi/core'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
-import { buildRedemptions, fetchLedger } from '../../node/buildRedemptions.js'
+import { buildRedemptions, fetchLedger, fetchRedemption } from '../../node/buildRedemptions.js'
 import { fetchNetwork } from '../../node/fetchNode.js'
+import { openReadableNode } from '../../node/openReadableNode.js'
 import { toNetwork } from '../../node/toNetwork.js'
+import { formatWindow } from '../../options/parseWindow.js'
 import { formatJson } from '../../output/formatJson.js'
 import { formatTable } from '../../output/formatTable.js'
 
@@ -22,21 +24,27 @@ export async function redeemClaims(
   const client = await openChain(options, context)
   const window = await readFinalWindow(client, { network })
   if (window === null) throw new NothingToRedeemError('No window is final yet.')
-  const ledger = await fetchLedger(options.node, network.id, window)
-  const slots = addresses.map((address) => {
-    const entry = ledger.entries.find((entry) => entry.device === address)
-    if (entry) return entry.slot
-    throw new NothingToRedeemError(
-      `${formatDid(parseDid(address))} has no entry in ${ledger.name}.`,
-    )
-  })
-  const result = await redeem(client, {
-    network,
-    redemptions: buildRedemptions(ledger, slots),
-    window,
-  })
+  const node = await openReadableNode(options, network, context)
+  const redemptions = network.isPrivate
+    ? await Promise.all(
+        addresses.map((address) => fetchRedemption(node, network.id, window, address)),
+      )
+    : await fetchRedemptions()
+
+  async function fetchRedemptions() {
+    const ledger = await fetchLedger(node, network.id, window as number)
+    const slots = addresses.map((address) => {
+      const entry = ledger.entries.find((entry) => entry.device === address)
+      if (entry) return entry.slot
+      throw new NothingToRedeemError(
+        `${formatDid(parseDid(address))} has no entry in ${ledger.name}.`,
+      )
+    })
+    return buildRedemptions(ledger, slots)
+  }
+  const result = await redeem(client, { network, redemptions, window })
   const facts = {
-    window: ledger.name,
+    window: formatWindow(window, description.windowMs),
     amount: result.amount,
     redeemed: result.redeemed.map(({ amount, device, owner }) => ({ amount, device, owner })),
     transaction: result.hash,

@@ -1,12 +1,22 @@
-import { formatDid, parseDid } from '@machinefi/core'
+import { writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { BaseError, formatDid, parseDid } from '@machinefi/core'
 import type { Context } from '../../context.js'
-import { fetchNetwork, fetchNode } from '../../node/fetchNode.js'
+import { fetchNetwork, fetchNode, fetchNodeBytes } from '../../node/fetchNode.js'
+import { openReadableNode } from '../../node/openReadableNode.js'
 import { parseWindow } from '../../options/parseWindow.js'
 import { formatJson } from '../../output/formatJson.js'
 import { formatTable } from '../../output/formatTable.js'
 import { toMeasure } from '../../output/toMeasure.js'
 
-type Options = { json?: boolean; network?: string; node: string; window?: string }
+type Options = {
+  account?: string
+  json?: boolean
+  network?: string
+  node: string
+  out?: string
+  window?: string
+}
 
 type Claim = {
   cumulative: string
@@ -24,8 +34,14 @@ export async function showClaim(device: string, options: Options, context: Conte
   const network = await fetchNetwork(options.node, options.network)
   const path = `/networks/${network.id}/devices/${did}/claims`
   const window = options.window && parseWindow(options.window, network.windowMs)
+  const node = await openReadableNode(options, network, context)
+  if (options.out !== undefined) {
+    if (window === undefined) throw new WindowMissingError()
+    const bundle = `/networks/${network.id}/epochs/${window}/claims/${did}/bundle`
+    await writeFile(resolve(context.cwd, options.out), await fetchNodeBytes(node, bundle))
+  }
   const { claims } = await fetchNode<{ claims: Claim[] }>(
-    options.node,
+    node,
     window === undefined ? path : `${path}?from=${window}&limit=1`,
   )
   const shown = window === undefined ? claims : claims.filter((claim) => claim.window === window)
@@ -57,4 +73,11 @@ export async function showClaim(device: string, options: Options, context: Conte
       { right: [0, 2, 3, 4, 5] },
     )}\n`,
   )
+}
+
+export class WindowMissingError extends BaseError {
+  override readonly name = 'WindowMissingError'
+  constructor() {
+    super('--out needs --window: a bundle is of one window.', { kind: 'input' })
+  }
 }

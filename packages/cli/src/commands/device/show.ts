@@ -12,9 +12,10 @@ import {
 import { openKeyFile, readKeyReference } from '@machinefi/device/node'
 import type { Context } from '../../context.js'
 import { fetchNetwork, fetchNode } from '../../node/fetchNode.js'
+import { openReadableNode } from '../../node/openReadableNode.js'
 import { formatJson } from '../../output/formatJson.js'
 
-type Options = { json?: boolean; network?: string; node: string }
+type Options = { account?: string; json?: boolean; network?: string; node: string }
 
 /** `machinefi device show`: what a key file holds, or what a node knows of a device. */
 export async function showDevice(
@@ -24,7 +25,7 @@ export async function showDevice(
 ): Promise<void> {
   const facts = existsSync(resolve(context.cwd, device))
     ? await showKeyFile(resolve(context.cwd, device))
-    : await showMember(device, options)
+    : await showMember(device, options, context)
   context.stdout.write(options.json ? `${formatJson(facts)}\n` : formatFacts(facts))
 }
 
@@ -45,10 +46,15 @@ async function showKeyFile(path: string): Promise<Record<string, unknown>> {
   }
 }
 
-async function showMember(device: string, options: Options): Promise<Record<string, unknown>> {
+async function showMember(
+  device: string,
+  options: Options,
+  context: Context,
+): Promise<Record<string, unknown>> {
   const did = formatDid(parseDid(device))
   const network = await fetchNetwork(options.node, options.network)
-  return fetchNode(options.node, `/networks/${network.id}/devices/${did}`)
+  const node = await openReadableNode(options, network, context)
+  return fetchNode(node, `/networks/${network.id}/devices/${did}`)
 }
 
 function formatFacts(facts: Record<string, unknown>): string {

@@ -3,21 +3,29 @@ import { resolve } from 'node:path'
 import type { Context } from '../../context.js'
 import { fetchLedger } from '../../node/buildRedemptions.js'
 import { fetchNetwork, fetchNodeBytes } from '../../node/fetchNode.js'
+import { openReadableNode } from '../../node/openReadableNode.js'
 import { parseWindow } from '../../options/parseWindow.js'
 import { formatJson } from '../../output/formatJson.js'
 import { formatTable } from '../../output/formatTable.js'
 import { toMeasure } from '../../output/toMeasure.js'
 
-type Options = { json?: boolean; network?: string; node: string; out?: string }
+type Options = {
+  account?: string
+  json?: boolean
+  network?: string
+  node: string
+  out?: string
+}
 
 /** `machinefi epoch show`: the entries of a posted window, and its bundle as a file. */
 export async function showEpoch(text: string, options: Options, context: Context): Promise<void> {
   const network = await fetchNetwork(options.node, options.network)
   const window = parseWindow(text, network.windowMs)
-  const ledger = await fetchLedger(options.node, network.id, window)
+  const node = await openReadableNode(options, network, context)
+  const ledger = await fetchLedger(node, network.id, window)
   if (options.out !== undefined) {
     const path = `/networks/${network.id}/epochs/${window}/bundle`
-    await writeFile(resolve(context.cwd, options.out), await fetchNodeBytes(options.node, path))
+    await writeFile(resolve(context.cwd, options.out), await fetchNodeBytes(node, path))
   }
   if (options.json) return context.stdout.write(`${formatJson(ledger)}\n`)
   // The encoded configuration is for programs; its hash says the same.

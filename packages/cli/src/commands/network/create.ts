@@ -31,6 +31,7 @@ type Options = {
   name: string
   operator?: string
   out: string
+  private?: boolean
   rate: string
   response?: string
   responseTime: string
@@ -94,6 +95,7 @@ export async function createMachineNetwork(options: Options, context: Context): 
     },
     disputes: options.attested ? zeroAddress : deployment.disputes,
     factory: deployment.factory,
+    isPrivate: options.private === true,
     name: options.name,
     owner: client.account.address,
     symbol: options.symbol,

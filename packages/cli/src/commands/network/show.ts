@@ -76,6 +76,12 @@ export async function showNetwork(options: Options, context: Context): Promise<v
         ? 'optimistic: whoever shows that a posting is wrong gets half of the operator’s bond'
         : 'attested: the operator’s word is all there is; nobody can challenge it',
     ],
+    [
+      'readings',
+      network.isPrivate
+        ? 'private: for owners, whom they let read, and the network’s auditors'
+        : 'public: for everyone',
+    ],
     ['pays for', metric ? formatMetric(metric, named) : `an unknown metric, ${config.metric}`],
     [
       'reward',

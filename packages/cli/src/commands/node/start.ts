@@ -36,6 +36,7 @@ type Options = {
   network: string[]
   peer?: string[]
   port: string
+  publicUrl?: string[]
   relay?: string
   relaysPerDay: string
   rpc: string
@@ -102,6 +103,7 @@ export async function startNode(options: Options, context: Context): Promise<voi
       schemas: [schema],
     })),
     peers,
+    publicUrls: (options.publicUrl ?? []).map((url) => parseUrl(url)),
     relay,
     onAnswer: ({ gasUsed, id, kind, network, window }) =>
       context.stderr.write(
