@@ -146,7 +146,16 @@ describe('readers', () => {
     const { did } = didOf(t)
     const said = (await (await get(t, undefined, `{network}/devices/${did}`)).json()) as object
     expect(Object.keys(said).sort()).toEqual(
-      ['algorithm', 'device', 'did', 'member', 'network', 'nextSeq', 'publicKey'].sort(),
+      [
+        'algorithm',
+        'device',
+        'did',
+        'finalBefore',
+        'member',
+        'network',
+        'nextSeq',
+        'publicKey',
+      ].sort(),
     )
     expect(said).toMatchObject({ nextSeq: 2 })
     const told = await (await get(t, owner, `{network}/devices/${did}`)).json()
