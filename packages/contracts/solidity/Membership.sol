@@ -10,6 +10,12 @@ import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 
 /// @title The devices of one network, on what terms they join, and who may read them
 contract Membership is IMembership {
+    /// @dev Until when, and at what time an owner said so. Unix seconds.
+    struct Grant {
+        uint64 until;
+        uint64 time;
+    }
+
     /// @inheritdoc IMembership
     address public immutable registry;
     /// @inheritdoc IMembership
@@ -30,9 +36,8 @@ contract Membership is IMembership {
     mapping(bytes32 model => bool) public isAccepted;
     /// @inheritdoc IMembership
     mapping(address account => bool) public isAuditor;
-    /// @inheritdoc IMembership
-    mapping(address device => mapping(address owner => mapping(address grantee => uint64))) public
-        readableUntil;
+    mapping(address device => mapping(address owner => mapping(address grantee => Grant))) private
+        _grants;
 
     modifier onlyNetworkOwner() {
         if (msg.sender != Ownable(settlement).owner()) revert NotNetworkOwner(msg.sender);
@@ -173,8 +178,8 @@ contract Membership is IMembership {
     function grantRead(address[] calldata devices, address grantee, uint64 until) external {
         _checkOwner(devices);
         for (uint256 i = 0; i < devices.length; i++) {
-            // Under the owner's name, so that a transfer leaves nothing behind.
-            readableUntil[devices[i]][msg.sender][grantee] = until;
+            // With its time, so that it is over for good once the device was another's.
+            _grants[devices[i]][msg.sender][grantee] = Grant(until, uint64(block.timestamp));
             emit ReadGranted(devices[i], msg.sender, grantee, until);
         }
     }
@@ -183,10 +188,12 @@ contract Membership is IMembership {
     function mayRead(address account, address device, uint64 from) external view returns (bool) {
         if (!isPrivate || isAuditor[account]) return true;
         if (_members[device].joinedAt == 0) return false;
-        IDeviceRegistry devices = IDeviceRegistry(registry);
-        if (from < devices.ownedSince(device)) return false;
-        address owner = devices.ownerOf(uint160(device));
-        return account == owner || block.timestamp < readableUntil[device][owner][account];
+        uint64 ownedSince = IDeviceRegistry(registry).ownedSince(device);
+        if (from < ownedSince) return false;
+        address owner = IDeviceRegistry(registry).ownerOf(uint160(device));
+        if (account == owner) return true;
+        Grant memory given = _grants[device][owner][account];
+        return block.timestamp < given.until && given.time >= ownedSince;
     }
 
     function _checkOwner(address[] calldata devices) private view {

@@ -112,12 +112,6 @@ interface IMembership {
     /// @notice Whether an account may read all members.
     function isAuditor(address account) external view returns (bool);
 
-    /// @notice Until when an owner lets someone read a device, in Unix seconds; zero if it does not.
-    function readableUntil(address device, address owner, address grantee)
-        external
-        view
-        returns (uint64);
-
     /// @notice What devices need to join.
     function requirements() external view returns (Requirements memory);
 
