@@ -1,3 +1,4 @@
+import type { Assurance } from '@machinefi/contracts'
 import type { Algorithm, Hex } from '@machinefi/core'
 import type { Answer, LogHead, Metric, Point } from '@machinefi/proof'
 
@@ -85,7 +86,7 @@ export type MemberWord = {
   joinedAt: number
   /** Unix seconds, 0 if never. */
   suspendedAt: number
-  assurance: number
+  assurance: Assurance
 }
 
 export type ChainMember = MemberWord & {
