@@ -33,15 +33,16 @@ contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
             // One call for all neighbours that join the same network.
             address membership = registrations[from].membership;
             uint256 to = from + 1;
-            while (to < count && registrations[to].membership == membership) {
-                // Below count. Saves 60 gas a device.
-                unchecked {
-                    to++;
-                }
-            }
+            while (to < count && registrations[to].membership == membership) to++;
             address[] memory devices = new address[](to - from);
-            for (uint256 i = from; i < to; i++) {
-                devices[i - from] = _register(registrations[i], 0);
+            for (uint256 i = 0; i < devices.length; i++) {
+                Registration calldata registration = registrations[from + i];
+                devices[i] = _register(registration);
+                // Else anyone could take a registration out of the call that has its endorsement, and join
+                // the device for good with nobody to vouch for it.
+                if (registration.model != 0 && membership != address(0)) {
+                    revert WrongModel(devices[i], registration.model);
+                }
             }
             if (membership != address(0)) {
                 // Not asked where nothing was sent: the membership refuses that itself, if it has a fee.
@@ -67,7 +68,10 @@ contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
         address[] memory devices = new address[](count);
         for (uint256 i = 0; i < count; i++) {
             Registration calldata registration = registrations[i];
-            address device = _register(registration, endorsement.model);
+            address device = _register(registration);
+            if (registration.model != endorsement.model) {
+                revert WrongModel(device, registration.model);
+            }
             if (registration.membership != membership || membership == address(0)) {
                 revert WrongMembership(device, registration.membership);
             }
@@ -107,26 +111,18 @@ contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
         return string.concat("did:io:", Strings.toHexString(address(uint160(tokenId))));
     }
 
-    /// @param endorsed The model whose endorsement is at hand; zero if none.
-    function _register(Registration calldata registration, bytes32 endorsed)
-        private
-        returns (address device)
-    {
+    function _register(Registration calldata registration) private returns (address device) {
         device = deviceAddress(registration.x, registration.y);
         if (block.timestamp > registration.deadline) {
             revert RegistrationExpired(device, registration.deadline);
         }
         if (!_isSigned(registration, device)) revert InvalidSignature(device);
-        bytes32 model = registration.model;
-        // Else anyone could take a registration out of the call that has its endorsement, and join the
-        // device for good with nobody to vouch for it.
-        if (model != endorsed && registration.membership != address(0)) {
-            revert WrongModel(device, model);
-        }
         // A second registration, and a zero owner, are refused by ERC721. No callback: a fleet cannot
         // be held up by one receiver.
         _mint(registration.owner, uint160(device));
-        emit Registered(device, model, registration.algorithm, registration.x, registration.y);
+        emit Registered(
+            device, registration.model, registration.algorithm, registration.x, registration.y
+        );
     }
 
     function _update(address to, uint256 tokenId, address auth)

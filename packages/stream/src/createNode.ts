@@ -64,6 +64,8 @@ export async function createNode(options: createNode.Options): Promise<Node> {
       send: ({ registry }, registration, onHash) =>
         registerDevices(client, {
           account: relay.account,
+          // What a network asks of who joins is not the node's to pay.
+          joinFee: 0n,
           onHash,
           registrations: [registration],
           registry,

@@ -109,22 +109,6 @@ export const deviceRegistryAbi = [
     "type": "error"
   },
   {
-    "inputs": [
-      {
-        "internalType": "address",
-        "name": "device",
-        "type": "address"
-      },
-      {
-        "internalType": "bytes32",
-        "name": "model",
-        "type": "bytes32"
-      }
-    ],
-    "name": "EndorsementMissing",
-    "type": "error"
-  },
-  {
     "inputs": [],
     "name": "InvalidShortString",
     "type": "error"

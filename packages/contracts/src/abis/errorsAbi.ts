@@ -373,22 +373,6 @@ export const errorsAbi = [
     "type": "error"
   },
   {
-    "inputs": [
-      {
-        "internalType": "address",
-        "name": "device",
-        "type": "address"
-      },
-      {
-        "internalType": "bytes32",
-        "name": "model",
-        "type": "bytes32"
-      }
-    ],
-    "name": "EndorsementMissing",
-    "type": "error"
-  },
-  {
     "inputs": [],
     "name": "FailedCall",
     "type": "error"

@@ -6,22 +6,6 @@ export const iDeviceRegistryAbi = [
         "internalType": "address",
         "name": "device",
         "type": "address"
-      },
-      {
-        "internalType": "bytes32",
-        "name": "model",
-        "type": "bytes32"
-      }
-    ],
-    "name": "EndorsementMissing",
-    "type": "error"
-  },
-  {
-    "inputs": [
-      {
-        "internalType": "address",
-        "name": "device",
-        "type": "address"
       }
     ],
     "name": "InvalidSignature",

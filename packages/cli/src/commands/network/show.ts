@@ -1,9 +1,11 @@
 import {
+  readAcceptedModels,
   readChallengeBond,
   readConfig,
   readFinalWindow,
   readNextWindow,
   readOperator,
+  readRequirements,
   readSlashes,
 } from '@machinefi/contracts'
 import { settlementAbi } from '@machinefi/contracts/abis'
@@ -19,6 +21,7 @@ import { formatExactly } from '../../options/parseDuration.js'
 import { formatMetric } from '../../options/parseMetric.js'
 import { formatWindow } from '../../options/parseWindow.js'
 import { formatJson } from '../../output/formatJson.js'
+import { formatTerms } from './formatTerms.js'
 
 type Options = { json?: boolean; network?: string; node: string; rpc: string }
 
@@ -28,7 +31,7 @@ export async function showNetwork(options: Options, context: Context): Promise<v
   const { network, schema } = await openNetwork(client, options, context)
   const { timestamp } = await client.getBlock()
   const window = Math.floor(Number(timestamp) / network.windowSeconds)
-  const [config, finalWindow, nextWindow, owner] = await Promise.all([
+  const [config, finalWindow, nextWindow, owner, joining, models, fees] = await Promise.all([
     readConfig(client, { network, window }),
     readFinalWindow(client, { network }),
     readNextWindow(client, { network }),
@@ -37,6 +40,9 @@ export async function showNetwork(options: Options, context: Context): Promise<v
       address: network.settlement,
       functionName: 'owner',
     }),
+    readRequirements(client, { network }),
+    readAcceptedModels(client, { network }),
+    client.getBalance({ address: network.membership }),
   ])
   const optimistic = network.disputes !== zeroAddress
   const [known, operator, challengeBond] = await Promise.all([
@@ -59,6 +65,7 @@ export async function showNetwork(options: Options, context: Context): Promise<v
         policy: policy ?? null,
         schema: named ?? null,
         operator,
+        joining: { ...joining, models, fees },
         challengeBond,
         nextWindow,
         finalWindow,
@@ -83,6 +90,11 @@ export async function showNetwork(options: Options, context: Context): Promise<v
         ? `value × ${count(policy.rate)}${policy.threshold > 0n ? ` from ${count(policy.threshold)} on, nothing below` : ''}; at most ${count(policy.cap)} a device and window`
         : `an unknown policy, ${config.policy}`,
     ],
+    [
+      'joining',
+      `${formatTerms(joining)}${fees === 0n ? '' : `; ${formatEther(fees)} coins wait for the owner`}`,
+    ],
+    ...models.map((model): [string, string] => ['accepts', `model ${model}`]),
     ['window', `${seconds(network.windowSeconds)}; data may be ${seconds(config.grace)} late`],
     [
       'epochs',
