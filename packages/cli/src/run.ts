@@ -201,7 +201,7 @@ function define(context: Context): Command {
     )
   add(device, 'join [device...]')
     .description(
-      'join registered devices to a network; with a run, all of it that are the paying account’s',
+      'join registered devices to a network; of a run, all that are the paying account’s',
     )
     .addOption(runOption())
     .addOption(modelOption())
