@@ -254,6 +254,8 @@ describe('on a chain', () => {
     expect(await readModel(chain.client, { model, registry })).toEqual(walkerModel)
     expect(await readModel(chain.client, { model: zeroHash, registry })).toBe(null)
     expect(await readModels(chain.client, { maker, registry })).toEqual([walkerModel])
+    expect(await readModels(chain.client, { models: [model], registry })).toEqual([walkerModel])
+    expect(await readModels(chain.client, { models: [], registry })).toEqual([])
     expect(await readModels(chain.client, { registry })).toMatchObject([
       { maker },
       { assurance: 'gateway', maker: stranger },

@@ -83,8 +83,13 @@ describe('a maker, a network and an owner', { timeout: 60_000 }, () => {
       fees: '0',
       joinFee: '10000000000000000',
       leastAssurance: 'secure-element',
-      models: [model],
+      models: [
+        { assurance: 'secure-element', id: model, maker: facts.accounts[2], name: 'Walker 2' },
+      ],
     })
+    expect((await cli('network', 'show')).stdout).toContain(
+      `accepts     Walker 2, secure-element, by ${facts.accounts[2]}: ${model}\n`,
+    )
     expect(await refused('network', 'accept', model, ...maker)).toMatchObject({
       code: 5,
       stderr: expect.stringContaining('NotNetworkOwner'),
@@ -171,6 +176,12 @@ describe('a maker, a network and an owner', { timeout: 60_000 }, () => {
     await json('model', 'endorse', 'run.txt', '--model', model, ...maker)
     expect(await json('network', 'accept', model, '--revoke')).toMatchObject({ accepted: false })
     expect((await json('network', 'show')).joining.models).toEqual([])
+    const unborn = `0x${'22'.repeat(32)}`
+    await json('network', 'accept', unborn)
+    expect((await cli('network', 'show')).stdout).toContain(
+      `accepts     a model that nobody has created yet: ${unborn}\n`,
+    )
+    await json('network', 'accept', unborn, '--revoke')
     expect(await register()).toMatchObject({
       code: 5,
       stderr: expect.stringContaining('The network does not accept the model.'),

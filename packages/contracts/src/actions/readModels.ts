@@ -17,6 +17,8 @@ export async function readModels(
   parameters: readModels.Parameters,
 ): Promise<Model[]> {
   const { fromBlock, maker, models, registry, toBlock } = parameters
+  // As a filter, no id would be any id.
+  if (models?.length === 0) return []
   const logs = await readEvents(client, {
     address: await readModelRegistry(client, registry),
     args: { ...(maker && { maker }), ...(models && { model: models }) },
