@@ -73,7 +73,7 @@ async function register(
   context: Context,
 ): Promise<void> {
   const sent = options.relay
-    ? await sendByNode(signer, options)
+    ? await sendByNode(signer, options, context)
     : await sendByAccount(signer, options, context)
   const { network } = sent
   const did = formatDid(publicKeyToAddress(signer.publicKey))
@@ -134,23 +134,25 @@ async function sendByAccount(signer: Signer, options: Options, context: Context)
 }
 
 /** Without a chain at hand: the node names it, and what the device signs holds on that one only. */
-async function sendByNode(signer: Signer, options: Options): Promise<Sent> {
-  const { account, fee, join, model, run } = options
-  const others = [account, fee, model, run].some((option) => option !== undefined)
-  if (options.owner === undefined || !join || others) throw new RelayOptionsError()
+async function sendByNode(signer: Signer, options: Options, context: Context): Promise<Sent> {
+  const { account, fee, join } = options
+  if (options.owner === undefined || !join || account !== undefined || fee !== undefined)
+    throw new RelayOptionsError()
+  const endorsement = await readEndorsement(options, context)
   const network = await fetchNetwork(options.node, options.network)
   const owner = parseAccountAddress(options.owner)
   const registration = await signRegistration({
     chainId: network.chainId,
     deadline: BigInt(Math.floor(Date.now() / 1000)) + lifeSeconds,
     membership: getAddress(network.membership),
+    model: endorsement?.model,
     owner,
     registry: getAddress(network.registry),
     signer,
   })
   const node = parseUrl(options.node)
   return {
-    ...(await relayRegistration(node, { network: network.id, registration })),
+    ...(await relayRegistration(node, { endorsement, network: network.id, registration })),
     network,
     owner,
   }
@@ -174,9 +176,9 @@ async function waitForMember(node: string, path: string): Promise<void> {
 export class RelayOptionsError extends BaseError {
   override readonly name = 'RelayOptionsError'
   constructor() {
-    super('--relay needs --owner, and goes with none of --account, --no-join, --run and --fee.', {
+    super('--relay needs --owner, and goes with none of --account, --no-join and --fee.', {
       kind: 'input',
-      metaMessages: ['The node pays, and only for devices that join its network as they are.'],
+      metaMessages: ['The node pays for devices that join its network, and no join fee.'],
     })
   }
 }
