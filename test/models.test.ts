@@ -269,10 +269,10 @@ describe('on a chain', () => {
       leastAssurance: 'none',
     })
     for (const refused of [
-      acceptModel(as(3), { model, network }),
-      setRequirements(as(3), { joinFee, leastAssurance: 'software', network }),
+      () => acceptModel(as(3), { model, network }),
+      () => setRequirements(as(3), { joinFee, leastAssurance: 'software', network }),
     ])
-      expect(await errorOf(refused)).toMatchObject({
+      expect(await errorOf(refused())).toMatchObject({
         revert: { name: 'NotNetworkOwner', args: [stranger] },
       })
     await expect(
