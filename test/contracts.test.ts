@@ -214,7 +214,7 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
     expect(await readMembers(chain.client, { fromBlock: joinedBlock + 1n, network })).toEqual([
       {
         algorithm: 'ES256',
-        assurance: 0,
+        assurance: 'none',
         device,
         joinedAt: Number(timestamp),
         owner: walker,

@@ -61,6 +61,15 @@ function define(context: Context): Command {
     fromEnvironment('--network <id>', 'network id', 'MACHINEFI_NETWORK', undefined)
   const networkOrFileOption = () =>
     fromEnvironment('--network <id>', 'network id, or network file', 'MACHINEFI_NETWORK', undefined)
+  /** Options of commands that join devices. */
+  const runOption = () =>
+    new Option(
+      '--run <file>',
+      'production run of the devices, a DID or address a line; needs --model',
+    )
+  const modelOption = () => new Option('--model <id>', 'model whose maker endorses the run')
+  const feeOption = () =>
+    new Option('--fee <coins>', 'join fee that you agree to for each device; none by default')
   /** An option whose default is of the context's environment: commander would ask the process's. */
   const fromEnvironment = (
     flags: string,
@@ -212,7 +221,10 @@ function define(context: Context): Command {
     .option('--owner <address>', 'who is paid; the paying account by default')
     .option('--no-join', 'register only')
     .option('--relay', 'let the node pay, if it does: no account and no gas is needed, but --owner')
-    .addOption(networkOption())
+    .addOption(runOption())
+    .addOption(modelOption())
+    .addOption(feeOption())
+    .addOption(networkOrFileOption())
     .addOption(nodeOption())
     .addOption(rpcOption())
     .addOption(accountOption())
@@ -221,11 +233,30 @@ function define(context: Context): Command {
       examples(
         'device register walker.key --owner 0x…',
         'device register walker.key --owner 0x… --relay --node https://node.example',
+        'device register walker.key --run run.txt --model 0x… --fee 0.01',
         'device register --port /dev/ttyACM0',
       ),
     )
     .action(async (file, options) =>
       (await import('./commands/device/register.js')).registerDevice(file, options, context),
+    )
+  add(device, 'join [device...]')
+    .description(
+      'join registered devices to a network; of a run, all that are the paying account’s',
+    )
+    .addOption(runOption())
+    .addOption(modelOption())
+    .addOption(feeOption())
+    .addOption(networkOrFileOption())
+    .addOption(nodeOption())
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText(
+      'after',
+      examples('device join did:io:0x…', 'device join --run run.txt --model 0x…'),
+    )
+    .action(async (devices, options) =>
+      (await import('./commands/device/join.js')).joinRegisteredDevices(devices, options, context),
     )
 
   const batch = program.command('batch').description('signed batches, as devices send them')
@@ -333,6 +364,8 @@ function define(context: Context): Command {
   add(gateway, 'list')
     .description('the devices of a gateway, with the newest counter of each')
     .addOption(gatewayDataOption())
+    .option('--addresses', 'only the addresses of those that are not revoked: a run')
+    .addHelpText('after', examples('gateway list', 'gateway list --addresses > run.txt'))
     .action(async (options) =>
       (await import('./commands/gateway/list.js')).listGatewayDevices(options, context),
     )
@@ -476,16 +509,100 @@ function define(context: Context): Command {
       (await import('./commands/network/show.js')).showNetwork(options, context),
     )
 
-  add(network, 'auditor <address>')
+  const payingNetwork = (nameAndArguments: string) =>
+    add(network, nameAndArguments)
+      .addOption(networkOrFileOption())
+      .addOption(nodeOption())
+      .addOption(rpcOption())
+      .addOption(accountOption())
+  payingNetwork('auditor <address>')
     .description('name who may read and challenge all devices of a private network; its owner can')
     .option('--remove', 'take the name back')
-    .addOption(networkOrFileOption())
-    .addOption(nodeOption())
-    .addOption(rpcOption())
-    .addOption(accountOption())
     .addHelpText('after', examples('network auditor 0x…', 'network auditor 0x… --remove'))
     .action(async (address, options) =>
       (await import('./commands/network/auditor.js')).setAuditor(address, options, context),
+    )
+  payingNetwork('accept <model>')
+    .description('let devices of a model join, as its owner: their maker’s endorsements count')
+    .option('--revoke', 'let them count no longer; members stay')
+    .addHelpText('after', examples('network accept 0x…', 'network accept 0x… --revoke'))
+    .action(async (model, options) =>
+      (await import('./commands/network/accept.js')).acceptDeviceModel(model, options, context),
+    )
+  payingNetwork('require')
+    .description('set what a device needs to join, as its owner; members stay')
+    .addOption(
+      new Option(
+        '--assurance <name>',
+        'the least; what is above none needs an endorsement',
+      ).choices(['none', 'gateway', 'software', 'secure-element']),
+    )
+    .option('--join-fee <coins>', 'for each device; 0 for none')
+    .addHelpText(
+      'after',
+      examples(
+        'network require --assurance secure-element',
+        'network require --assurance none --join-fee 0.01',
+      ),
+    )
+    .action(async (options) =>
+      (await import('./commands/network/require.js')).requireOfDevices(options, context),
+    )
+  payingNetwork('withdraw')
+    .description('send the join fees to the network’s owner; anyone may')
+    .addHelpText('after', examples('network withdraw'))
+    .action(async (options) =>
+      (await import('./commands/network/withdraw.js')).withdrawJoinFees(options, context),
+    )
+
+  const model = program
+    .command('model')
+    .description('what makers make: models of devices, and production runs they vouch for')
+  const addModel = (nameAndArguments: string) =>
+    add(model, nameAndArguments)
+      .option('--registry <address>', 'device registry; the network’s by default')
+      .addOption(networkOrFileOption())
+      .addOption(nodeOption())
+      .addOption(rpcOption())
+  addModel('create <name>')
+    .description('create a model of the paying account’s; name and assurance never change')
+    .addOption(
+      new Option('--assurance <name>', 'how all its devices keep their keys')
+        .choices(['gateway', 'software', 'secure-element'])
+        .makeOptionMandatory(),
+    )
+    .addOption(accountOption())
+    .addHelpText('after', examples('model create "Walker 2" --assurance secure-element'))
+    .action(async (name, options) =>
+      (await import('./commands/model/create.js')).createDeviceModel(name, options, context),
+    )
+  addModel('endorse <run>')
+    .description('vouch for all devices of a file, a DID or address a line (- reads stdin)')
+    .addOption(modelOption().makeOptionMandatory())
+    .addOption(accountOption())
+    .addHelpText(
+      'after',
+      examples(
+        'model endorse run.txt --model 0x…',
+        'gateway list --addresses | machinefi model endorse - --model 0x…',
+      ),
+    )
+    .action(async (run, options) =>
+      (await import('./commands/model/endorse.js')).endorseDevices(run, options, context),
+    )
+  addModel('revoke <run>')
+    .description('vouch no longer for a run, by its file or its root; members stay')
+    .addOption(modelOption().makeOptionMandatory())
+    .addOption(accountOption())
+    .addHelpText('after', examples('model revoke run.txt --model 0x…'))
+    .action(async (run, options) =>
+      (await import('./commands/model/revoke.js')).revokeDevices(run, options, context),
+    )
+  addModel('show <model>')
+    .description('maker, assurance and runs of a model')
+    .addHelpText('after', examples('model show 0x…'))
+    .action(async (id, options) =>
+      (await import('./commands/model/show.js')).showModel(id, options, context),
     )
 
   const epoch = program.command('epoch').description('posted windows')

@@ -35,8 +35,14 @@ contract DeviceRegistry is IDeviceRegistry, ERC721, EIP712 {
             uint256 to = from + 1;
             while (to < count && registrations[to].membership == membership) to++;
             address[] memory devices = new address[](to - from);
-            for (uint256 i = from; i < to; i++) {
-                devices[i - from] = _register(registrations[i]);
+            for (uint256 i = 0; i < devices.length; i++) {
+                Registration calldata registration = registrations[from + i];
+                devices[i] = _register(registration);
+                // Else anyone could take a registration out of the call that has its endorsement, and join
+                // the device for good with nobody to vouch for it.
+                if (registration.model != 0 && membership != address(0)) {
+                    revert WrongModel(devices[i], registration.model);
+                }
             }
             if (membership != address(0)) {
                 // Not asked where nothing was sent: the membership refuses that itself, if it has a fee.

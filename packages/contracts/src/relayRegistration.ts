@@ -1,6 +1,7 @@
 import { BaseError } from '@machinefi/core'
 import type { Address, Hash, Hex } from 'viem'
-import type { Registration } from './Registration.js'
+import { type Endorsement, proveEndorsement } from './Endorsement.js'
+import { type Registration, toDeviceAddress } from './Registration.js'
 
 /**
  * Has a stream node send a registration and pay for it: neither the device nor its owner needs gas.
@@ -21,12 +22,20 @@ export async function relayRegistration(
   parameters: relayRegistration.Parameters,
 ): Promise<relayRegistration.ReturnType> {
   const { fetch = globalThis.fetch, network, registration, timeoutMs = 120_000 } = parameters
+  const { endorsement: shown } =
+    (parameters.endorsement &&
+      proveEndorsement(parameters.endorsement, [toDeviceAddress(registration)])) ??
+    {}
   const url = `${node.replace(/\/+$/, '')}/networks/${network}/registrations`
   let response: Response
   let answer: Record<string, string | null>
   try {
     response = await fetch(url, {
-      body: JSON.stringify({ ...registration, deadline: String(registration.deadline) }),
+      body: JSON.stringify({
+        ...registration,
+        deadline: String(registration.deadline),
+        ...(shown && { endorsement: { root: shown.root, proof: shown.proof, flags: shown.flags } }),
+      }),
       headers: { 'content-type': 'application/json' },
       method: 'POST',
       signal: AbortSignal.timeout(timeoutMs),
@@ -55,6 +64,8 @@ export declare namespace relayRegistration {
     /** Id of the network that the registration joins. */
     network: Hex
     registration: Registration
+    /** That the device is of a run of the model that its registration names. @default nobody vouches for it */
+    endorsement?: Endorsement | undefined
     /** @default globalThis.fetch */
     fetch?: typeof globalThis.fetch | undefined
     /** How long the transaction may take to be mined. @default 120_000 */

@@ -2,8 +2,10 @@
 pragma solidity ^0.8.28;
 
 import {IDeviceRegistry} from "../solidity/interfaces/IDeviceRegistry.sol";
+import {IModelRegistry} from "../solidity/interfaces/IModelRegistry.sol";
 import {ISettlement} from "../solidity/interfaces/ISettlement.sol";
 import {Ledger} from "./base/Ledger.sol";
+import {Run} from "./base/Run.sol";
 import {Scene} from "./base/Scene.sol";
 
 /// @dev Gas of whole transactions, calldata included, on a chain with the P-256 precompile, against the budgets of
@@ -20,6 +22,8 @@ contract GasTest is Scene {
     uint256 private constant BUDGET_REDEEM_FLEET = 24_000;
     uint256 private constant BUDGET_REGISTER_LONE = 110_000;
     uint256 private constant BUDGET_REGISTER_FLEET = 65_000;
+    uint256 private constant BUDGET_ENDORSED_LONE = 135_000;
+    uint256 private constant BUDGET_ENDORSED_FLEET = 75_000;
 
     function setUp() public {
         string memory profile = vm.envOr("FOUNDRY_PROFILE", string("default"));
@@ -62,6 +66,43 @@ contract GasTest is Scene {
         vm.prank(address(0xa13));
         membership.join(devices);
         _within("join, each of 100", 100, BUDGET_REGISTER_FLEET);
+    }
+
+    function test_gas_models() public {
+        IModelRegistry models = registry.models();
+        bytes32 model = models.create("walker", IModelRegistry.Assurance.SecureElement);
+        vm.snapshotGasLastCall("Gas", "create a model");
+        // A thousand devices, of which the keys from 1 on are used here.
+        address[] memory devices = new address[](1000);
+        for (uint256 i = 0; i < 1000; i++) {
+            devices[i] =
+                i < 300 ? deviceOf(1 + i) : address(uint160(uint256(keccak256(abi.encode(i)))));
+        }
+        Run run = new Run(devices);
+        models.endorse(model, run.root());
+        vm.snapshotGasLastCall("Gas", "endorse a run, whatever its length");
+        membership.acceptModel(model, true);
+        vm.snapshotGasLastCall("Gas", "accept a model");
+        addDevices(9001, 1, address(0xa11));
+        vm.deal(address(this), 1 ether);
+
+        _registerEndorsed(run, model, 1, 1);
+        _within(
+            "register and join of a run of 1,000, owner of another device", 1, BUDGET_ENDORSED_LONE
+        );
+        _registerEndorsed(run, model, 2, 100);
+        _within("register and join of a run of 1,000, each of 100", 100, BUDGET_ENDORSED_FLEET);
+
+        (address[] memory lone, IModelRegistry.Endorsement memory endorsement) =
+            run.endorse(model, _registered(200, 1));
+        vm.prank(address(0xa11));
+        membership.joinEndorsed(lone, endorsement);
+        vm.snapshotGasLastCall("Gas", "join of a run of 1,000");
+        address[] memory fleet;
+        (fleet, endorsement) = run.endorse(model, _registered(201, 100));
+        vm.prank(address(0xa11));
+        membership.joinEndorsed(fleet, endorsement);
+        _within("join of a run of 1,000, each of 100", 100, BUDGET_ENDORSED_FLEET);
     }
 
     function test_gas_postEpoch() public {
@@ -115,6 +156,35 @@ contract GasTest is Scene {
         _set(ledger, 8, 900 ether);
         _redeemFinal(2, ledger, _run(ledger, 500_005, 8));
         _within("redeem, later, each of a fleet of 8", 8, BUDGET_REDEEM_FLEET);
+    }
+
+    /// @dev Registers keys, and gives their devices.
+    function _registered(uint256 key, uint256 count) private returns (address[] memory devices) {
+        devices = new address[](count);
+        IDeviceRegistry.Registration[] memory all = new IDeviceRegistry.Registration[](count);
+        for (uint256 i = 0; i < count; i++) {
+            all[i] = signedRegistration(key + i, address(0xa11), address(0));
+            devices[i] = deviceOf(key + i);
+        }
+        registry.register(all);
+    }
+
+    function _registerEndorsed(Run run, bytes32 model, uint256 key, uint256 count) private {
+        address[] memory devices = new address[](count);
+        for (uint256 i = 0; i < count; i++) {
+            devices[i] = deviceOf(key + i);
+        }
+        (address[] memory ordered, IModelRegistry.Endorsement memory endorsement) =
+            run.endorse(model, devices);
+        IDeviceRegistry.Registration[] memory all = new IDeviceRegistry.Registration[](count);
+        for (uint256 i = 0; i < count; i++) {
+            uint256 j = 0;
+            while (devices[j] != ordered[i]) j++;
+            all[i] = signedRegistration(key + j, address(0xa11), address(membership));
+            all[i].model = model;
+            (all[i].r, all[i].s) = vm.signP256(key + j, registry.registrationDigest(all[i]));
+        }
+        registry.registerEndorsed(all, endorsement);
     }
 
     function _within(string memory name, uint256 count, uint256 budget) private {

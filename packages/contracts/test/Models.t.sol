@@ -192,10 +192,25 @@ contract ModelsTest is Scene {
         assertEq(registry.ownerOf(uint160(deviceOf(4))), owner, "owner");
     }
 
-    /// @dev What a device says it is counts for nothing without its maker.
+    /// @dev A stranger takes registrations out of the call that has their endorsement: the devices would be members for
+    /// good, with nobody to vouch for them.
+    function test_error_WrongModel_withoutEndorsement() public {
+        IDeviceRegistry.Registration[] memory two = _registrations(1, 2);
+        vm.expectRevert(
+            abi.encodeWithSelector(IDeviceRegistry.WrongModel.selector, deviceOf(1), model)
+        );
+        vm.prank(standby);
+        registry.register(two);
+        registry.registerEndorsed(two, _endorsementOfTwo());
+        assertEq(uint256(membership.member(deviceOf(1)).assurance), 3, "assurance");
+    }
+
+    /// @dev What a device says it is needs nobody where it joins nothing.
     function test_register_namesAModel() public {
-        registry.register(_registrations(1, 1));
-        assertEq(uint256(membership.member(deviceOf(1)).assurance), 0, "assurance");
+        IDeviceRegistry.Registration[] memory one = new IDeviceRegistry.Registration[](1);
+        one[0] = _registration(1, address(0));
+        registry.register(one);
+        assertEq(registry.ownerOf(uint160(deviceOf(1))), owner, "owner");
     }
 
     function test_error_WrongModel() public {

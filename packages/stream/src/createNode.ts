@@ -63,9 +63,12 @@ export async function createNode(options: createNode.Options): Promise<Node> {
     ...options,
     relay: relay && {
       perDay: relay.perDay ?? 100,
-      send: ({ registry }, registration, onHash) =>
+      send: ({ registry }, { endorsement, registration }, onHash) =>
         registerDevices(client, {
           account: relay.account,
+          endorsement,
+          // What a network asks of who joins is not the node's to pay.
+          joinFee: 0n,
           onHash,
           registrations: [registration],
           registry,

@@ -115,7 +115,7 @@ export function createFakeChain(options: createFakeChain.Options = {}): FakeChai
         slot: members.length,
         joinedAt,
         suspendedAt: 0,
-        assurance: 0,
+        assurance: 'none',
         algorithm: signer.algorithm,
         publicKey: signer.publicKey,
       })

@@ -1,4 +1,6 @@
 import {
+  type Assurance,
+  assurances,
   type Epoch,
   type EpochStatus,
   type Network,
@@ -50,7 +52,12 @@ export type GatheredClaim = {
   /** The latest attempt, from the chain; null where the window was never posted. */
   epoch: (Epoch & { status: EpochStatus }) | null
   /** From the chain; null where the device has never joined. Times in ms, `suspendedAt` null if never. */
-  member: { joinedAt: number; slot: number; suspendedAt: number | null } | null
+  member: {
+    assurance: Assurance
+    joinedAt: number
+    slot: number
+    suspendedAt: number | null
+  } | null
   /**
    * What was posted; null where there is no entry. Verified from the device's
    * signatures to the posted hash, except where rows have expired.
@@ -110,6 +117,7 @@ export async function gatherClaim(options: gatherClaim.Options): Promise<Gathere
     epoch,
     member: isMember
       ? {
+          assurance: assurances[member.assurance]!,
           joinedAt: member.joinedAt * 1000,
           slot: member.slot,
           suspendedAt: member.suspendedAt === 0 ? null : member.suspendedAt * 1000,

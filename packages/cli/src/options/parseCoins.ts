@@ -1,11 +1,15 @@
 import { BaseError } from '@machinefi/core'
 import { parseEther } from 'viem'
 
-/** Parses an amount of the chain's coin, such as `0.1`, into wei. More than 0, at most 18 decimals. */
-export function parseCoins(option: string, text: string): bigint {
+/** Parses an amount of the chain's coin, such as `0.1`, into wei. More than 0, or from `least` on; at most 18 decimals. */
+export function parseCoins(
+  option: string,
+  text: string,
+  { least = 1n }: { least?: bigint } = {},
+): bigint {
   if (!/^\d{1,12}(\.\d{1,18})?$/.test(text)) throw new InvalidCoinsError(option, text)
   const wei = parseEther(text)
-  if (wei === 0n) throw new InvalidCoinsError(option, text)
+  if (wei < least) throw new InvalidCoinsError(option, text)
   return wei
 }
 

@@ -20,7 +20,7 @@ interface IDeviceRegistry is IERC721 {
     /// @param y Second half of the public key.
     /// @param algorithm The curve.
     /// @param owner The account that gets the token.
-    /// @param model What the device says it is; zero if nothing. Its maker's endorsement is needed beside it to count.
+    /// @param model What the device says it is; zero if nothing. With one, it joins only with its maker's endorsement.
     /// @param membership The network the device joins in the same call; zero if none.
     /// @param deadline Unix seconds; the last moment at which the registration can be used.
     /// @param r First half of the signature.
@@ -50,7 +50,8 @@ interface IDeviceRegistry is IERC721 {
     error WrongFee(uint256 sent, uint256 due);
 
     /// @notice Registers devices, and joins those to a network that say so, with nobody to vouch for them. Anyone may call
-    /// it: the device's signature covers every argument. The caller sends what the networks ask for.
+    /// it: the device's signature covers every argument. The caller sends what the networks ask for. Those that name a
+    /// model as well are refused: else anyone could join them without the endorsement that they are about to get.
     /// @dev The signature is over SHA-256(`1901` ‖ domainSeparator ‖ structHash), inner hashes as in EIP-712, with the
     /// domain (name `MachineFi DeviceRegistry`, version `1`, chainId, verifyingContract) and the type
     /// `Registration(bytes32 x,bytes32 y,uint8 algorithm,address owner,bytes32 model,address membership,uint64 deadline)`.

@@ -1,5 +1,6 @@
 import type { Algorithm } from '@machinefi/core'
 import { type Address, concat, getAbiItem, type Hex } from 'viem'
+import { type Assurance, assurances } from '../Assurance.js'
 import { iDeviceRegistryAbi } from '../abis/iDeviceRegistryAbi.js'
 import { iMembershipAbi } from '../abis/iMembershipAbi.js'
 import { readContract } from '../chain/readContract.js'
@@ -16,8 +17,7 @@ export type Member = {
   joinedAt: number
   /** 0 if it is not suspended. */
   suspendedAt: number
-  /** How well the key is known to be kept; 0 = nobody vouches for it. */
-  assurance: number
+  assurance: Assurance
   /** X‖Y, 64 bytes. */
   publicKey: Hex
   algorithm: Algorithm
@@ -104,7 +104,8 @@ async function readMember(
     ])
   }
   const publicKey = concat([key.x, key.y])
-  return { device, ...member, publicKey, algorithm, owner }
+  const assurance = assurances[member.assurance]!
+  return { device, ...member, assurance, publicKey, algorithm, owner }
 }
 
 const events = {

@@ -9,39 +9,45 @@ import {
   type WriteResult,
   writeContract,
 } from '../chain/writeContract.js'
+import { type Endorsement, proveEndorsement } from '../Endorsement.js'
 import { ContractError } from '../errors.js'
 import { algorithms, type Registration, toDeviceAddress } from '../Registration.js'
+import { readRequirements } from './readRequirements.js'
 
 /**
  * Registers devices, and joins those to a network whose registration names its
- * membership. Anyone may send it: the device's signature covers every argument.
- * So somebody else may have sent some of it before: a device that is registered
- * to this owner, and joined, is passed over.
+ * membership, for the fee that the network asks. Anyone may send it: the
+ * device's signature covers every argument. So somebody else may have sent some
+ * of it before: a device that is registered to this owner, and joined, is
+ * passed over.
+ *
+ * With an endorsement all registrations name its model and one membership. They are sent in the
+ * order of the run, each transaction with the proof of its own devices.
  *
  * Resolves with one result per transaction. If one fails, those before it stand.
  *
  * @throws {ContractError} e.g. `InvalidSignature`, `RegistrationExpired`, `ERC721InvalidSender`
- * (registered before, to another owner or without joining).
+ * (registered before, to another owner or without joining), `WrongModel` (names a model,
+ * and would join without its endorsement), `ModelNotAccepted`, `NotEndorsed`, `AssuranceTooLow`.
+ * @throws {NotInRunError}
  */
 export async function registerDevices(
   client: AnyClient,
   parameters: registerDevices.Parameters,
 ): Promise<registerDevices.ReturnType> {
-  const { batchSize = 40, registrations, registry, ...options } = parameters
+  const { batchSize = 40, endorsement, joinFee, registry, ...options } = parameters
+  const { registrations } = endorsement ? prove(endorsement, parameters.registrations) : parameters
   const results: WriteResult[] = []
   for (let i = 0; i < registrations.length; i += batchSize) {
     let batch = registrations.slice(i, i + batchSize)
     while (batch.length > 0) {
       try {
-        const { hash, receipt } = await writeContract(
+        const value = await readDue(client, batch, joinFee)
+        const { hash, receipt } = await register(
           client,
-          {
-            abi: iDeviceRegistryAbi,
-            address: registry,
-            functionName: 'register',
-            args: [batch.map((one) => ({ ...one, algorithm: algorithms.indexOf(one.algorithm) }))],
-          },
-          options,
+          { ...options, endorsement, registry },
+          batch,
+          value,
         )
         results.push({ hash, receipt })
         break
@@ -62,6 +68,10 @@ export declare namespace registerDevices {
   type Parameters = WriteOptions & {
     registry: Address
     registrations: readonly Registration[]
+    /** That all of them are of a run of a model. @default nobody vouches for them */
+    endorsement?: Endorsement | undefined
+    /** Wei for each device that joins. @default what its network asks for now */
+    joinFee?: bigint | undefined
     /**
      * Most devices in one transaction. The default stays below the 16.7 M gas a transaction may
      * have (EIP-7825) where P-256 is checked in Solidity; with a precompile 200 fit.
@@ -71,6 +81,63 @@ export declare namespace registerDevices {
   }
   /** Empty where nothing was left to do. */
   type ReturnType = WriteResult[]
+}
+
+async function register(
+  client: AnyClient,
+  options: WriteOptions & { endorsement: Endorsement | undefined; registry: Address },
+  batch: readonly Registration[],
+  value: bigint,
+): Promise<WriteResult> {
+  const { endorsement, registry: address } = options
+  const to = { abi: iDeviceRegistryAbi, address, value } as const
+  if (!endorsement)
+    return writeContract(
+      client,
+      { ...to, functionName: 'register', args: [batch.map(encode)] },
+      options,
+    )
+  const proven = prove(endorsement, batch)
+  return writeContract(
+    client,
+    {
+      ...to,
+      functionName: 'registerEndorsed',
+      args: [proven.registrations.map(encode), proven.endorsement],
+    },
+    options,
+  )
+}
+
+/** Registrations in the order that the proof of their devices wants, and that proof. */
+function prove(endorsement: Endorsement, registrations: readonly Registration[]) {
+  const byDevice = new Map(registrations.map((one) => [toDeviceAddress(one), one]))
+  const proven = proveEndorsement(endorsement, registrations.map(toDeviceAddress))
+  return {
+    endorsement: proven.endorsement,
+    registrations: proven.devices.map((device) => byDevice.get(device)!),
+  }
+}
+
+function encode(registration: Registration) {
+  return { ...registration, algorithm: algorithms.indexOf(registration.algorithm) }
+}
+
+/** What the networks that a batch joins ask for, in wei. */
+async function readDue(
+  client: AnyClient,
+  batch: readonly Registration[],
+  joinFee: bigint | undefined,
+): Promise<bigint> {
+  const counts = new Map<Address, number>()
+  for (const { membership } of batch)
+    if (membership !== zeroAddress) counts.set(membership, (counts.get(membership) ?? 0) + 1)
+  let due = 0n
+  for (const [membership, count] of counts) {
+    const fee = joinFee ?? (await readRequirements(client, { network: { membership } })).joinFee
+    due += fee * BigInt(count)
+  }
+  return due
 }
 
 /** Whether a device has the owner, and the membership, that a registration asks for. */

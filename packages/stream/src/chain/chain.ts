@@ -1,4 +1,4 @@
-import type { SignedFetch, SignedRequest } from '@machinefi/contracts'
+import type { Assurance, SignedFetch, SignedRequest } from '@machinefi/contracts'
 import type { Algorithm, Hex } from '@machinefi/core'
 import type { Answer, LogHead, Metric, Point } from '@machinefi/proof'
 
@@ -95,7 +95,7 @@ export type MemberWord = {
   joinedAt: number
   /** Unix seconds, 0 if never. */
   suspendedAt: number
-  assurance: number
+  assurance: Assurance
 }
 
 export type ChainMember = MemberWord & {

@@ -1,6 +1,7 @@
 import {
   type AnyClient,
   answerChallenge,
+  assurances,
   ChainUnavailableError,
   createSignedFetch,
   type Deployment,
@@ -224,7 +225,9 @@ export function openChain(given: AnyClient, options: openChain.Options): Chain {
           args: [toHex(device)],
         }),
       )
-      return joinedAt === 0 ? undefined : { assurance, joinedAt, slot, suspendedAt }
+      return joinedAt === 0
+        ? undefined
+        : { assurance: assurances[assurance]!, joinedAt, slot, suspendedAt }
     },
     async memberCount(block) {
       const count = (blockNumber?: bigint) =>

@@ -48,4 +48,4 @@ export function hasEverySlot(members: Iterable<{ slot: number }>, count: number)
 
 const callsAtATime = 100
 
-const nobody = { assurance: 0, joinedAt: 0, slot: 0, suspendedAt: 0 }
+const nobody = { assurance: 'none', joinedAt: 0, slot: 0, suspendedAt: 0 } as const

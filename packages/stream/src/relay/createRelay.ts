@@ -1,19 +1,13 @@
 import {
   ContractError,
+  type Endorsement,
   type Network,
   type Registration,
   registrationMessage,
+  toDeviceAddress,
   type WriteResult,
 } from '@machinefi/contracts'
-import {
-  concatBytes,
-  formatDid,
-  fromHex,
-  type Hex,
-  publicKeyToAddress,
-  toHex,
-  verifySignature,
-} from '@machinefi/core'
+import { concatBytes, formatDid, fromHex, type Hex, toHex, verifySignature } from '@machinefi/core'
 import { ProblemError } from '../http/openServer.js'
 import type { Database } from '../store/openDatabase.js'
 
@@ -37,7 +31,8 @@ export function createRelay(options: createRelay.Options): Relay {
   const underWay = new Map<string, Promise<Relayed>>()
   const stats = { refused: 0, sent: 0 }
 
-  async function relay(network: Network, registration: Registration): Promise<Relayed> {
+  async function relay(network: Network, asked: Asked): Promise<Relayed> {
+    const { registration } = asked
     const now = clock()
     check(network, registration, now)
     const message = fromHex(
@@ -47,7 +42,8 @@ export function createRelay(options: createRelay.Options): Relay {
         registry: network.registry,
       }),
     )
-    const key = toHex(message)
+    // By another run it is another question.
+    const key = toHex(message) + (asked.endorsement?.run.root ?? '')
     const known = underWay.get(key)
     if (known) return known
     const publicKey = concatBytes(fromHex(registration.x), fromHex(registration.y))
@@ -58,14 +54,12 @@ export function createRelay(options: createRelay.Options): Relay {
     const also = underWay.get(key)
     if (also) return also
     if (underWay.size >= mostUnderWay) throw new ProblemError('overloaded', undefined, 5)
-    const sending = pay(network, registration, Math.floor(now / dayMs)).finally(() =>
-      underWay.delete(key),
-    )
+    const sending = pay(network, asked, Math.floor(now / dayMs)).finally(() => underWay.delete(key))
     underWay.set(key, sending)
     return sending
   }
 
-  async function pay(network: Network, registration: Registration, day: number): Promise<Relayed> {
+  async function pay(network: Network, asked: Asked, day: number): Promise<Relayed> {
     const [row] = sentOn.all([day]) as [number][]
     if (row && row[0] >= perDay) {
       const next = ((day + 1) * dayMs - clock()) / 1000
@@ -76,13 +70,12 @@ export function createRelay(options: createRelay.Options): Relay {
     forget.run([day])
     let isSent = false
     try {
-      const [result] = await send(network, registration, () => {
+      const [result] = await send(network, asked, () => {
         isSent = true
         stats.sent++
       })
-      const publicKey = concatBytes(fromHex(registration.x), fromHex(registration.y))
       return {
-        did: formatDid(publicKeyToAddress(publicKey)),
+        did: formatDid(fromHex(toDeviceAddress(asked.registration))),
         transaction: result?.hash,
         gasUsed: result?.receipt.gasUsed ?? 0n,
       }
@@ -100,7 +93,7 @@ export function createRelay(options: createRelay.Options): Relay {
     stats,
     async relay(network, body) {
       try {
-        return await relay(network, parseRegistration(body))
+        return await relay(network, parseBody(body))
       } catch (error) {
         stats.refused++
         throw error
@@ -117,11 +110,7 @@ export declare namespace createRelay {
     /** Most registrations sent in a UTC day. */
     perDay: number
     /** Empty where nothing was left to do: somebody else had sent it. */
-    send: (
-      network: Network,
-      registration: Registration,
-      onHash: () => void,
-    ) => Promise<readonly WriteResult[]>
+    send: (network: Network, asked: Asked, onHash: () => void) => Promise<readonly WriteResult[]>
   }
 }
 
@@ -132,11 +121,14 @@ export type Relay = {
   /**
    * Resolves once the registration is in a block.
    *
-   * @param body JSON of a `Registration`.
+   * @param body JSON of a `Registration`, with the proof of an endorsement if it names a model.
    * @throws {ProblemError} e.g. `registration`, `relay-exhausted`, `unavailable`.
    */
   relay(network: Network, body: Uint8Array): Promise<Relayed>
 }
+
+/** What a device signed, and who vouches for it. */
+export type Asked = { registration: Registration; endorsement: Endorsement | undefined }
 
 export type Relayed = {
   did: string
@@ -163,7 +155,7 @@ function check(network: Network, registration: Registration, now: number) {
 }
 
 /** @throws {ProblemError} */
-function parseRegistration(body: Uint8Array): Registration {
+function parseBody(body: Uint8Array): Asked {
   let json: Record<string, unknown>
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
@@ -183,7 +175,7 @@ function parseRegistration(body: Uint8Array): Registration {
     throw new ProblemError('body', 'algorithm is ES256 or ES256K.')
   const deadline = String(json.deadline)
   if (!/^[0-9]{1,15}$/.test(deadline)) throw new ProblemError('body', 'deadline is Unix seconds.')
-  return {
+  const registration: Registration = {
     algorithm,
     deadline: BigInt(deadline),
     membership: hex('membership', 20),
@@ -191,4 +183,24 @@ function parseRegistration(body: Uint8Array): Registration {
     owner: hex('owner', 20),
     ...{ r: hex('r', 32), s: hex('s', 32), x: hex('x', 32), y: hex('y', 32) },
   }
+  return { endorsement: parseEndorsement(json.endorsement, registration), registration }
 }
+
+/** A proof as the contracts take it, for one device; whether it holds is theirs to say. */
+function parseEndorsement(json: unknown, registration: Registration): Endorsement | undefined {
+  if (json === undefined) return undefined
+  const { flags, proof, root } = (json ?? {}) as Record<string, unknown>
+  const isHash = (value: unknown): value is Hex =>
+    typeof value === 'string' && /^0x[0-9a-fA-F]{64}$/.test(value)
+  const isListOf = <item>(value: unknown, is: (value: unknown) => value is item): value is item[] =>
+    Array.isArray(value) && value.length <= mostProofNodes && value.every(is)
+  const isFlag = (value: unknown): value is boolean => typeof value === 'boolean'
+  if (!isHash(root) || !isListOf(proof, isHash) || !isListOf(flags, isFlag))
+    throw new ProblemError('body', 'endorsement is { root, proof, flags }.')
+  const devices = [toDeviceAddress(registration)]
+  const run = { devices, prove: () => ({ devices, flags, proof }), root }
+  return { model: registration.model, run }
+}
+
+/** Of a run of 2^32 devices. */
+const mostProofNodes = 32

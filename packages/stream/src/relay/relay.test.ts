@@ -1,10 +1,13 @@
 import { join } from 'node:path'
 import {
+  buildRun,
   ContractError,
+  type Endorsement,
   type Registration,
   RelayError,
   relayRegistration,
   signRegistration,
+  toDeviceAddress,
   type WriteResult,
 } from '@machinefi/contracts'
 import { formatDid, publicKeyToAddress } from '@machinefi/core'
@@ -12,7 +15,7 @@ import { expect, test } from 'vitest'
 import { createSigner } from '../../test/createFakeChain.js'
 import { createTestNode, dayMs, type TestNode } from '../../test/createTestNode.js'
 import { closeDatabase, openDatabase } from '../store/openDatabase.js'
-import { createRelay } from './createRelay.js'
+import { type Asked, createRelay } from './createRelay.js'
 
 const owner = `0x${'0a'.repeat(20)}` as const
 const hash = `0x${'ab'.repeat(32)}` as const
@@ -21,21 +24,24 @@ const hash = `0x${'ab'.repeat(32)}` as const
 async function createPayingNode(options: { perDay?: number; answer?: () => WriteResult[] } = {}) {
   const { perDay = 3 } = options
   const sent: Registration[] = []
+  const endorsed: (Endorsement | undefined)[] = []
   let answer =
     options.answer ?? (() => [{ hash, receipt: { gasUsed: 118_000n } } as unknown as WriteResult])
   const t = await createTestNode()
   const relay = {
     perDay,
-    async send(_: unknown, registration: Registration, onHash: () => void) {
+    async send(_: unknown, { endorsement, registration }: Asked, onHash: () => void) {
       await new Promise(setImmediate)
       const results = answer()
       onHash()
       sent.push(registration)
+      endorsed.push(endorsement)
       return results
     },
   }
   await t.reopen({ relay })
   return Object.assign(t, {
+    endorsed,
     sent,
     relay,
     url: await t.node.listen({ port: 0 }),
@@ -83,6 +89,19 @@ test('behavior: what is asked for twice at once is sent once', async () => {
   expect(new Set(answers).size).toBe(1)
   expect(t.sent).toHaveLength(1)
   closeDatabase(database)
+})
+
+test('behavior: with the endorsement of a run', async () => {
+  await using t = await createPayingNode()
+  const model = `0x${'0c'.repeat(32)}` as const
+  const registration = await sign(t, { model })
+  const device = toDeviceAddress(registration)
+  const run = buildRun([owner, `0x${'0b'.repeat(20)}`, device])
+  const { id } = t.chain.network
+  await relayRegistration(t.url, { endorsement: { model, run }, network: id, registration })
+  const [endorsement] = t.endorsed
+  expect(endorsement).toMatchObject({ model, run: { root: run.root } })
+  expect(endorsement!.run.prove([device])).toEqual(run.prove([device]))
 })
 
 test('behavior: so many a day, and a restart forgets none', async () => {
@@ -175,6 +194,10 @@ test('error: a body that is none', async () => {
     text({ deadline: -1 }),
     text({ deadline: '9'.repeat(30) }),
     text({ deadline: null }),
+    text({ endorsement: null }),
+    text({ endorsement: { root: '0x00', proof: [], flags: [] } }),
+    text({ endorsement: { root: good.x, proof: [], flags: [0] } }),
+    text({ endorsement: { root: good.x, proof: Array(33).fill(good.x), flags: [] } }),
   ])
     expect(await post(body), body).toEqual([400, 'body'])
   expect(await post(text({}), 'text/plain')).toEqual([415, 'media-type'])

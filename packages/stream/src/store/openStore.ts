@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Assurance, assurances } from '@machinefi/contracts'
 import { type Algorithm, equalBytes, toHex } from '@machinefi/core'
 import { DataDirectoryError } from '../errors.js'
 import {
@@ -414,7 +415,7 @@ export function openStore(options: openStore.Options): Store {
                 member.slot,
                 member.joinedAt,
                 member.suspendedAt,
-                member.assurance,
+                assurances.indexOf(member.assurance),
                 member.algorithm,
                 member.publicKey,
               ]) as [number][]
@@ -622,7 +623,7 @@ export type StoredMember = {
   joinedAt: number
   /** Unix seconds, 0 if never. */
   suspendedAt: number
-  assurance: number
+  assurance: Assurance
   algorithm: Algorithm
   publicKey: Uint8Array
 }
@@ -677,7 +678,7 @@ const toMember = (row: MemberRow): StoredMember => ({
   slot: row[2],
   joinedAt: row[3],
   suspendedAt: row[4],
-  assurance: row[5],
+  assurance: assurances[row[5]]!,
   algorithm: row[6],
   publicKey: row[7],
 })

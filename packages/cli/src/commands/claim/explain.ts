@@ -124,6 +124,7 @@ export async function explainOneClaim(
   const readings = batches.reduce((sum, { count }) => sum + count, 0)
   const lines: [string, string][] = [
     ['device', did],
+    ['assurance', member?.assurance ?? 'none: it is no member'],
     ['window', `${name}: ${status.text}`],
     [
       'sent',

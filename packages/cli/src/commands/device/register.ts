@@ -1,25 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { registerDevices, relayRegistration, signRegistration } from '@machinefi/contracts'
+import {
+  type Network,
+  registerDevices,
+  relayRegistration,
+  signRegistration,
+} from '@machinefi/contracts'
 import { BaseError, formatDid, publicKeyToAddress, type Signer } from '@machinefi/core'
 import type { OpenedSigner } from '@machinefi/device/node'
 import { type Address, getAddress, type Hash } from 'viem'
 import { openChain } from '../../chain/createChainClient.js'
 import type { Context } from '../../context.js'
-import {
-  fetchNetwork,
-  fetchNode,
-  type NodeNetwork,
-  NodeProblemError,
-} from '../../node/fetchNode.js'
+import { joinNetwork } from '../../network/joinNetwork.js'
+import { openNetwork } from '../../network/openNetwork.js'
+import { fetchNetwork, fetchNode, NodeProblemError } from '../../node/fetchNode.js'
 import { openDeviceSigner } from '../../options/openDeviceSigner.js'
 import { parseAccountAddress } from '../../options/parseAccountAddress.js'
+import { parseFee } from '../../options/parseFee.js'
 import { parseInteger } from '../../options/parseInteger.js'
 import { parseUrl } from '../../options/parseUrl.js'
+import { readEndorsement } from '../../options/readEndorsement.js'
 import { formatJson } from '../../output/formatJson.js'
 
-type Options = {
+type Options = readEndorsement.Options & {
   account?: string
   baud: string
+  fee?: string
   join: boolean
   json?: boolean
   network?: string
@@ -67,10 +72,10 @@ async function register(
   options: Options,
   context: Context,
 ): Promise<void> {
-  const network = await fetchNetwork(options.node, options.network)
   const sent = options.relay
-    ? await sendByNode(signer, network, options)
-    : await sendByAccount(signer, network, options, context)
+    ? await sendByNode(signer, options, context)
+    : await sendByAccount(signer, options, context)
+  const { network } = sent
   const did = formatDid(publicKeyToAddress(signer.publicKey))
   if (options.join) await waitForMember(options.node, `/networks/${network.id}/devices/${did}`)
   const facts = {
@@ -94,48 +99,61 @@ async function register(
   }
 }
 
-type Sent = { gasUsed: bigint; owner: Address; transaction: Hash | undefined }
+type Sent = {
+  gasUsed: bigint
+  network: Pick<Network, 'id'>
+  owner: Address
+  transaction: Hash | undefined
+}
 
-async function sendByAccount(
-  signer: Signer,
-  network: NodeNetwork,
-  options: Options,
-  context: Context,
-): Promise<Sent> {
+async function sendByAccount(signer: Signer, options: Options, context: Context): Promise<Sent> {
+  const fee = parseFee(options.fee)
+  const endorsement = await readEndorsement(options, context)
   const client = await openChain(options, context)
+  // The chain says whom a fee is paid to, not the node.
+  const { network } = await openNetwork(client, options, context)
+  const { registry } = network
   const owner = options.owner ? parseAccountAddress(options.owner) : client.account.address
   const { timestamp } = await client.getBlock()
   const registration = await signRegistration({
     chainId: client.chain.id,
     deadline: timestamp + lifeSeconds,
-    membership: options.join ? getAddress(network.membership) : undefined,
+    membership: options.join ? network.membership : undefined,
+    model: endorsement?.model,
     owner,
-    registry: getAddress(network.registry),
+    registry,
     signer,
   })
-  const [result] = await registerDevices(client, {
-    registrations: [registration],
-    registry: getAddress(network.registry),
-  })
-  return { gasUsed: result?.receipt.gasUsed ?? 0n, owner, transaction: result?.hash }
+  const registrations = [registration]
+  const [result] = options.join
+    ? await joinNetwork(client, { endorsement, fee, network }, (terms) =>
+        registerDevices(client, { ...terms, endorsement, registrations, registry }),
+      )
+    : await registerDevices(client, { registrations, registry })
+  return { gasUsed: result?.receipt.gasUsed ?? 0n, network, owner, transaction: result?.hash }
 }
 
 /** Without a chain at hand: the node names it, and what the device signs holds on that one only. */
-async function sendByNode(signer: Signer, network: NodeNetwork, options: Options): Promise<Sent> {
-  if (options.owner === undefined || !options.join || options.account !== undefined)
+async function sendByNode(signer: Signer, options: Options, context: Context): Promise<Sent> {
+  const { account, fee, join } = options
+  if (options.owner === undefined || !join || account !== undefined || fee !== undefined)
     throw new RelayOptionsError()
+  const endorsement = await readEndorsement(options, context)
+  const network = await fetchNetwork(options.node, options.network)
   const owner = parseAccountAddress(options.owner)
   const registration = await signRegistration({
     chainId: network.chainId,
     deadline: BigInt(Math.floor(Date.now() / 1000)) + lifeSeconds,
     membership: getAddress(network.membership),
+    model: endorsement?.model,
     owner,
     registry: getAddress(network.registry),
     signer,
   })
   const node = parseUrl(options.node)
   return {
-    ...(await relayRegistration(node, { network: network.id, registration })),
+    ...(await relayRegistration(node, { endorsement, network: network.id, registration })),
+    network,
     owner,
   }
 }
@@ -158,9 +176,9 @@ async function waitForMember(node: string, path: string): Promise<void> {
 export class RelayOptionsError extends BaseError {
   override readonly name = 'RelayOptionsError'
   constructor() {
-    super('--relay needs --owner, and goes with neither --account nor --no-join.', {
+    super('--relay needs --owner, and goes with none of --account, --no-join and --fee.', {
       kind: 'input',
-      metaMessages: ['The node pays, and only for devices that join its network.'],
+      metaMessages: ['The node pays for devices that join its network, and no join fee.'],
     })
   }
 }

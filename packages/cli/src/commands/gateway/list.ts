@@ -7,7 +7,7 @@ import { formatTable } from '../../output/formatTable.js'
 
 /** `machinefi gateway list`: who may send, who may no longer, and who has when. */
 export async function listGatewayDevices(
-  options: { data: string; json?: boolean },
+  options: { addresses?: boolean; data: string; json?: boolean },
   context: Context,
 ): Promise<void> {
   const store = openGatewayStore(resolve(context.cwd, options.data))
@@ -21,7 +21,14 @@ export async function listGatewayDevices(
       counter: newest?.counter,
       receivedAt: newest?.receivedAt,
     }))
-    if (options.json) context.stdout.write(`${formatJson({ devices })}\n`)
+    if (options.addresses) {
+      const run = devices.filter(({ revokedAt }) => revokedAt === undefined)
+      context.stdout.write(
+        options.json
+          ? `${formatJson(run.map(({ address }) => address))}\n`
+          : run.map(({ address }) => `${address}\n`).join(''),
+      )
+    } else if (options.json) context.stdout.write(`${formatJson({ devices })}\n`)
     else
       context.stdout.write(
         `${formatTable(

@@ -1,9 +1,12 @@
 import {
+  readAcceptedModels,
   readChallengeBond,
   readConfig,
   readFinalWindow,
+  readModels,
   readNextWindow,
   readOperator,
+  readRequirements,
   readSlashes,
 } from '@machinefi/contracts'
 import { settlementAbi } from '@machinefi/contracts/abis'
@@ -19,6 +22,8 @@ import { formatExactly } from '../../options/parseDuration.js'
 import { formatMetric } from '../../options/parseMetric.js'
 import { formatWindow } from '../../options/parseWindow.js'
 import { formatJson } from '../../output/formatJson.js'
+import { formatName } from '../model/show.js'
+import { formatTerms } from './formatTerms.js'
 
 type Options = { json?: boolean; network?: string; node: string; rpc: string }
 
@@ -28,7 +33,7 @@ export async function showNetwork(options: Options, context: Context): Promise<v
   const { network, schema } = await openNetwork(client, options, context)
   const { timestamp } = await client.getBlock()
   const window = Math.floor(Number(timestamp) / network.windowSeconds)
-  const [config, finalWindow, nextWindow, owner] = await Promise.all([
+  const [config, finalWindow, nextWindow, owner, joining, accepted, fees] = await Promise.all([
     readConfig(client, { network, window }),
     readFinalWindow(client, { network }),
     readNextWindow(client, { network }),
@@ -37,13 +42,21 @@ export async function showNetwork(options: Options, context: Context): Promise<v
       address: network.settlement,
       functionName: 'owner',
     }),
+    readRequirements(client, { network }),
+    readAcceptedModels(client, { network }),
+    client.getBalance({ address: network.membership }),
   ])
   const optimistic = network.disputes !== zeroAddress
-  const [known, operator, challengeBond] = await Promise.all([
+  const [known, operator, challengeBond, created] = await Promise.all([
     identifyContracts(client, config),
     config.operator === zeroAddress ? null : showOperator(config.operator),
     optimistic ? readChallengeBond(client, { network, window: nextWindow }) : null,
+    readModels(client, { models: accepted, registry: network.registry }),
   ])
+  const models = accepted.map(
+    (id) =>
+      created.find((model) => model.id === id) ?? { id, maker: null, name: null, assurance: null },
+  )
   const metric = known.metric && decodeMetricParams(known.metric, fromHex(config.metricParams))
   const policy = known.policy && decodePolicyParams(fromHex(config.policyParams))
   const named = toHex(schemaHash(schema)) === config.schemaHash ? schema : undefined
@@ -59,6 +72,7 @@ export async function showNetwork(options: Options, context: Context): Promise<v
         policy: policy ?? null,
         schema: named ?? null,
         operator,
+        joining: { ...joining, models, fees },
         challengeBond,
         nextWindow,
         finalWindow,
@@ -89,6 +103,16 @@ export async function showNetwork(options: Options, context: Context): Promise<v
         ? `value × ${count(policy.rate)}${policy.threshold > 0n ? ` from ${count(policy.threshold)} on, nothing below` : ''}; at most ${count(policy.cap)} a device and window`
         : `an unknown policy, ${config.policy}`,
     ],
+    [
+      'joining',
+      `${formatTerms(joining)}${fees === 0n ? '' : `; ${formatEther(fees)} coins wait for the owner`}`,
+    ],
+    ...models.map(({ assurance, id, maker, name }): [string, string] => [
+      'accepts',
+      maker
+        ? `${formatName(name)}, ${assurance}, by ${maker}: ${id}`
+        : `a model that nobody has created yet: ${id}`,
+    ]),
     ['window', `${seconds(network.windowSeconds)}; data may be ${seconds(config.grace)} late`],
     [
       'epochs',
