@@ -16,13 +16,19 @@ export { readEpoch, readEpochStatus, readEpochs } from './actions/readEpochs.js'
 export { readFinalWindow, readNextWindow } from './actions/readFinalWindow.js'
 export { type Member, readMembers } from './actions/readMembers.js'
 export { readNetwork } from './actions/readNetwork.js'
-export { type Operator, readOperator } from './actions/readOperator.js'
+export {
+  type FormerLogKey,
+  isLogKey,
+  type Operator,
+  readOperator,
+} from './actions/readOperator.js'
 export { readPaid } from './actions/readPaid.js'
 export { readRevealed, readShownEntries, readShownLeaves } from './actions/readRevealed.js'
 export { readSlashes } from './actions/readSlashes.js'
 export { redeem } from './actions/redeem.js'
 export { refundChallenge } from './actions/refundChallenge.js'
 export { registerDevices } from './actions/registerDevices.js'
+export { rotateLogKey } from './actions/rotateLogKey.js'
 export { setConfig } from './actions/setConfig.js'
 export { suspendDevices } from './actions/suspendDevices.js'
 export { upholdChallenge } from './actions/upholdChallenge.js'

@@ -34,6 +34,7 @@ import { createTopics } from './mqtt/createTopics.js'
 import { type Broker, openMqttClient } from './mqtt/openMqttClient.js'
 import { type MqttLimits, openMqttServer } from './mqtt/openMqttServer.js'
 import { type OpenNetwork, openNetwork } from './network/openNetwork.js'
+import { renewHead } from './network/renewHead.js'
 import { toProblem } from './problems.js'
 import { createRelay } from './relay/createRelay.js'
 import { openStore } from './store/openStore.js'
@@ -130,6 +131,12 @@ export async function startNode(
       operator,
       logKey,
     },
+    // The chain says what key there is now; where it says nothing yet, the directory does.
+    mayChange: (await Promise.all(chains.map((chain) => chain.operatorState()))).every(
+      (state) => state.logKey === logKey,
+    )
+      ? ['logKey']
+      : [],
     networks: networks.map(({ id }) => fromHex(id)),
   })
 
@@ -157,7 +164,11 @@ export async function startNode(
   async function run(opened: Map<string, OpenNetwork>): Promise<Node> {
     const all = [...opened.values()]
     const byState = new Map(all.map((open) => [open.state, open]))
-    for (const open of all) await open.refresh()
+    for (const open of all) {
+      await open.refresh()
+      const about = { clock, operator: fromHex(operator), signer: logSigner, store }
+      await renewHead(open.state, about)
+    }
     const epochs = openEpochStore(store.database)
     const pipeline = createPipeline({
       clock,

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Algorithm, equalBytes, toHex } from '@machinefi/core'
+import { type Algorithm, equalBytes, publicKeyToAddress, toHex } from '@machinefi/core'
 import { DataDirectoryError } from '../errors.js'
 import {
   closeDatabase,
@@ -18,11 +18,12 @@ import { dayMs, openRowFiles, type RowFiles, syncDirectory } from './openRowFile
  * does not know were never acknowledged and are dropped.
  *
  * @param options.identity what the directory belongs to: written when it is new, compared later.
+ * @param options.mayChange what of that is written anew where it is another.
  * @throws {DataDirectoryError} another process holds it, it belongs to another
  *   chain, operator or log key, or something acknowledged is missing.
  */
 export function openStore(options: openStore.Options): Store {
-  const { directory, identity, networks: ids } = options
+  const { directory, identity, mayChange = [], networks: ids } = options
   mkdirSync(join(directory, 'rows'), { recursive: true })
   const path = join(directory, 'node.db')
   const db = (() => {
@@ -87,7 +88,9 @@ export function openStore(options: openStore.Options): Store {
           if (held.size > 0)
             throw new DataDirectoryError(`The data directory does not say which ${name} it has.`)
           db.prepare('INSERT INTO meta VALUES (?, ?)').run([name, value])
-        } else if (before !== value)
+        } else if (before !== value && mayChange.includes(name))
+          db.prepare('UPDATE meta SET value = ? WHERE name = ?').run([value, name])
+        else if (before !== value)
           throw new DataDirectoryError(`The data directory belongs to another ${name}.`, {
             kind: 'input',
             metaMessages: [
@@ -369,6 +372,24 @@ export function openStore(options: openStore.Options): Store {
       const row = first<CheckpointRow>(query.lastCheckpoint, network * span, (network + 1) * span)
       return row && toCheckpoint(row)
     },
+    renewCheckpoint(network, { bytes, size, time }) {
+      db.prepare('UPDATE checkpoints SET time = ?, bytes = ? WHERE key = ?').run([
+        time,
+        bytes,
+        network * span + size,
+      ])
+    },
+    logKey: (address) =>
+      first<[Uint8Array]>(
+        db.prepare('SELECT public_key FROM log_keys WHERE address = ?').raw(),
+        address,
+      )?.[0],
+    addLogKey(publicKey) {
+      db.prepare('INSERT OR IGNORE INTO log_keys VALUES (?, ?)').run([
+        publicKeyToAddress(publicKey),
+        publicKey,
+      ])
+    },
     checkpoints: (network, fromSize, limit) =>
       (
         query.checkpoints.all([
@@ -494,8 +515,10 @@ export function openStore(options: openStore.Options): Store {
 export declare namespace openStore {
   type Options = {
     directory: string
-    /** Names and values that must never change for a directory: genesis hash, operator, log key … */
+    /** Names and values that must not change for a directory: genesis hash, operator, log key … */
     identity: Readonly<Record<string, string>>
+    /** Names whose values may be others than before. @default [] */
+    mayChange?: readonly string[] | undefined
     /** Network ids; those that the directory holds must be among them. */
     networks: readonly Uint8Array[]
   }
@@ -547,6 +570,11 @@ export type Store = {
   /** The first checkpoint whose size is at least `atLeast`. */
   checkpoint(network: number, atLeast: number): StoredCheckpoint | undefined
   lastCheckpoint(network: number): StoredCheckpoint | undefined
+  /** Puts another signature of the same head in the place of the one that is there. */
+  renewCheckpoint(network: number, checkpoint: StoredCheckpoint): void
+  /** A key that checkpoints were signed with, X‖Y, by its address. */
+  logKey(address: Uint8Array): Uint8Array | undefined
+  addLogKey(publicKey: Uint8Array): void
   /** Checkpoints from a size on, in order. */
   checkpoints(network: number, fromSize: number, limit: number): StoredCheckpoint[]
 
@@ -706,6 +734,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS checkpoints (
     key INTEGER PRIMARY KEY, time INTEGER NOT NULL, bytes BLOB NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS log_keys (address BLOB PRIMARY KEY, public_key BLOB NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS days (
     network INTEGER NOT NULL, day INTEGER NOT NULL, count INTEGER NOT NULL, end INTEGER NOT NULL,
     expired INTEGER NOT NULL, PRIMARY KEY (network, day)
