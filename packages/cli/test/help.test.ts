@@ -27,6 +27,7 @@ const commands = [
   'gateway revoke',
   'gateway start',
   'node start',
+  'node rotate-key',
   'network create',
   'network show',
   'challenge',

@@ -115,6 +115,7 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
         `Operator: ${chain.operator}`,
         `On chain: ${bonded}`,
         `This node's: ${logKey}`,
+        'A node starts with the key on chain; `machinefi node rotate-key` changes that.',
       ],
     })
   }
