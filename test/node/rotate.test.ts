@@ -205,6 +205,11 @@ test('behavior: a log goes on under another key, and its operator answers for bo
     { kind: 'withdrawn' },
   ])
   expect(await t.state()).toMatchObject({ bond: 0n, listed: false })
+
+  // Longer after the change than receipts live, the first key binds nobody any more.
+  await t.setTime(t.changedAt + 34 * dayMs)
+  for (const [i, [kept]] of byKey.entries())
+    expect(await auditor.keep(kept!.receipt, { batch: kept!.batch })).toBe(i === 1)
 }, 90_000)
 
 test('behavior: a change that was cut short is gone on with, and can be taken back', async () => {

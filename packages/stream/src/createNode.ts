@@ -5,18 +5,10 @@ import {
   type Network,
   registerDevices,
 } from '@machinefi/contracts'
-import {
-  type BaseError,
-  fromHex,
-  isDevelopmentChain,
-  isPublishedTestKey,
-  PublishedKeyError,
-  publicKeyToAddress,
-  type Signer,
-  toHex,
-} from '@machinefi/core'
+import { type BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
+import { assertLogSigner } from './assertLogSigner.js'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
 import { type CoapLimits, openCoapServer } from './coap/openCoapServer.js'
@@ -112,13 +104,7 @@ export async function startNode(
   const { clock: time = Date.now } = options
   const clock = () => Math.floor(time())
   const limits = { ...defaultLimits, ...options.limits }
-  if (logSigner.algorithm !== 'ES256' || logSigner.publicKey.length !== 64)
-    throw new NodeConfigurationError('The log key is a P-256 key.')
-  if (
-    isPublishedTestKey(logSigner.publicKey) &&
-    options.networks.some(({ chainId }) => !isDevelopmentChain(chainId))
-  )
-    throw new PublishedKeyError()
+  assertLogSigner(logSigner, options.networks)
   if (!(limits.maxSkewMs >= 0 && limits.maxSkewMs <= greatestSkewMs))
     throw new NodeConfigurationError(`maxSkewMs is at most ${greatestSkewMs}.`)
   const { chains, networks } = options
@@ -129,18 +115,15 @@ export async function startNode(
     identity: {
       chain: await chains[0]!.genesisHash(),
       operator,
-      logKey,
     },
-    // The chain says what key there is now; where it says nothing yet, the directory does.
-    mayChange: (await Promise.all(chains.map((chain) => chain.operatorState()))).every(
-      (state) => state.logKey === logKey,
-    )
-      ? ['logKey']
-      : [],
     networks: networks.map(({ id }) => fromHex(id)),
   })
 
   try {
+    // The chain says what key there is now; where it says nothing yet, the directory does.
+    const states = await Promise.all(chains.map((chain) => chain.operatorState()))
+    const isOnChain = states.every((state) => state.logKey === logKey)
+    store.claimLogKey(logSigner.publicKey, isOnChain)
     const opened = new Map<string, OpenNetwork>()
     for (const [i, { fromBlock: _, schemas, ...network }] of networks.entries())
       opened.set(

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type AnyClient, type Deployment, type Network, rotateLogKey } from '@machinefi/contracts'
 import { fromHex, type Hex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import type { Account } from 'viem'
+import { assertLogSigner } from './assertLogSigner.js'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
 import { ChainBehindError, NodeConfigurationError } from './errors.js'
@@ -18,26 +19,20 @@ import { openStore } from './store/openStore.js'
  *
  * @throws {DataDirectoryError} a node uses the directory, or it is foreign or damaged.
  * @throws {NodeConfigurationError} the operator has no log key yet, or the new one is no P-256 key.
+ * @throws {PublishedKeyError} everyone has the new one, and this is no development chain.
  * @throws {ChainBehindError} the chain's clock stays behind the last checkpoint.
  * @throws {ContractError}
  */
 export async function rotateNodeKey(options: rotateNodeKey.Options): Promise<RotatedKey[]> {
   const { account, client, dataDir, deployment, logSigner, maxWaitMs = 120_000, networks } = options
-  if (logSigner.algorithm !== 'ES256')
-    throw new NodeConfigurationError('The log key is a P-256 key.')
+  assertLogSigner(logSigner, networks)
   const first = networks[0]
   if (!first) throw new NodeConfigurationError('A node serves at least one network.')
   const logKey = toHex(publicKeyToAddress(logSigner.publicKey))
   const chains = networks.map((network) => openChain(client, { account, deployment, network }))
   const store = openStore({
     directory: dataDir,
-    identity: {
-      chain: await chains[0]!.genesisHash(),
-      operator: chains[0]!.operator,
-      logKey,
-    },
-    // The chain decides: a node starts with the key that it has there.
-    mayChange: ['logKey'],
+    identity: { chain: await chains[0]!.genesisHash(), operator: chains[0]!.operator },
     networks: networks.map(({ id }) => fromHex(id)),
   })
   try {

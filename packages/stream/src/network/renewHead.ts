@@ -13,7 +13,6 @@ export async function renewHead(
   state: NetworkState,
   { clock, operator, signer, store }: renewHead.Options,
 ): Promise<void> {
-  store.addLogKey(signer.publicKey)
   const last = store.lastCheckpoint(state.number)
   if (!last) return
   const { logKey, root, shard, size } = decodeCheckpoint(last.bytes)

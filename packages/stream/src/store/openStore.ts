@@ -18,12 +18,11 @@ import { dayMs, openRowFiles, type RowFiles, syncDirectory } from './openRowFile
  * does not know were never acknowledged and are dropped.
  *
  * @param options.identity what the directory belongs to: written when it is new, compared later.
- * @param options.mayChange what of that is written anew where it is another.
  * @throws {DataDirectoryError} another process holds it, it belongs to another
- *   chain, operator or log key, or something acknowledged is missing.
+ *   chain or operator, or something acknowledged is missing.
  */
 export function openStore(options: openStore.Options): Store {
-  const { directory, identity, mayChange = [], networks: ids } = options
+  const { directory, identity, networks: ids } = options
   mkdirSync(join(directory, 'rows'), { recursive: true })
   const path = join(directory, 'node.db')
   const db = (() => {
@@ -88,18 +87,15 @@ export function openStore(options: openStore.Options): Store {
           if (held.size > 0)
             throw new DataDirectoryError(`The data directory does not say which ${name} it has.`)
           db.prepare('INSERT INTO meta VALUES (?, ?)').run([name, value])
-        } else if (before !== value && mayChange.includes(name))
-          db.prepare('UPDATE meta SET value = ? WHERE name = ?').run([value, name])
-        else if (before !== value)
-          throw new DataDirectoryError(`The data directory belongs to another ${name}.`, {
-            kind: 'input',
-            metaMessages: [
-              `Directory: ${directory}`,
-              `It holds: ${before}`,
-              `Configured: ${value}`,
-            ],
-          })
+        } else if (before !== value) throw foreign(name, before, value)
       }
+    })
+  }
+
+  function foreign(name: string, before: string, value: string) {
+    return new DataDirectoryError(`The data directory belongs to another ${name}.`, {
+      kind: 'input',
+      metaMessages: [`Directory: ${directory}`, `It holds: ${before}`, `Configured: ${value}`],
     })
   }
 
@@ -384,11 +380,16 @@ export function openStore(options: openStore.Options): Store {
         db.prepare('SELECT public_key FROM log_keys WHERE address = ?').raw(),
         address,
       )?.[0],
-    addLogKey(publicKey) {
-      db.prepare('INSERT OR IGNORE INTO log_keys VALUES (?, ?)').run([
-        publicKeyToAddress(publicKey),
-        publicKey,
-      ])
+    claimLogKey(publicKey, mayChange) {
+      const address = publicKeyToAddress(publicKey)
+      const logKey = toHex(address)
+      const [before = logKey] =
+        first<[string]>(db.prepare("SELECT value FROM meta WHERE name = 'logKey'").raw()) ?? []
+      if (before !== logKey && !mayChange) throw foreign('logKey', before, logKey)
+      transaction(db, () => {
+        db.prepare("INSERT OR REPLACE INTO meta VALUES ('logKey', ?)").run([logKey])
+        db.prepare('INSERT OR IGNORE INTO log_keys VALUES (?, ?)').run([address, publicKey])
+      })
     },
     checkpoints: (network, fromSize, limit) =>
       (
@@ -515,10 +516,8 @@ export function openStore(options: openStore.Options): Store {
 export declare namespace openStore {
   type Options = {
     directory: string
-    /** Names and values that must not change for a directory: genesis hash, operator, log key … */
+    /** Names and values that must never change for a directory: genesis hash, operator … */
     identity: Readonly<Record<string, string>>
-    /** Names whose values may be others than before. @default [] */
-    mayChange?: readonly string[] | undefined
     /** Network ids; those that the directory holds must be among them. */
     networks: readonly Uint8Array[]
   }
@@ -574,7 +573,8 @@ export type Store = {
   renewCheckpoint(network: number, checkpoint: StoredCheckpoint): void
   /** A key that checkpoints were signed with, X‖Y, by its address. */
   logKey(address: Uint8Array): Uint8Array | undefined
-  addLogKey(publicKey: Uint8Array): void
+  /** Notes with which key, X‖Y, checkpoints are signed from now on. @throws {DataDirectoryError} it was another, and may not change. */
+  claimLogKey(publicKey: Uint8Array, mayChange: boolean): void
   /** Checkpoints from a size on, in order. */
   checkpoints(network: number, fromSize: number, limit: number): StoredCheckpoint[]
 
