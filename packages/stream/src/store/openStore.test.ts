@@ -225,13 +225,14 @@ test('behavior: the last head is signed by another key, and the keys of all are 
   )
   store.claimLogKey(second, true)
   const [before, last] = store.checkpoints(1, 1, 10)
-  const renewed = { ...last!, bytes: Uint8Array.of(7), time: last!.time + 1000 }
+  const renewed = { ...last!, bytes: Buffer.of(7), time: last!.time + 1000 }
   store.renewCheckpoint(1, renewed)
   store.close()
   const again = open()
   again.claimLogKey(second, false)
   expect(again.checkpoints(1, 1, 10)).toEqual([before, renewed])
-  for (const key of [first, second]) expect(again.logKey(publicKeyToAddress(key))).toEqual(key)
+  for (const key of [first, second])
+    expect(again.logKey(publicKeyToAddress(key))).toEqual(Buffer.from(key))
   expect(again.logKey(new Uint8Array(20))).toBeUndefined()
 })
 
