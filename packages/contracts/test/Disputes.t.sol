@@ -1926,9 +1926,7 @@ contract DisputesLogTest is DisputeScene {
     /// @dev A head of the old key must still be on the way of what is posted with the new one.
     function test_challengeCheckpoint_formerKey() public {
         rotate(operator, 3);
-        openCheckpoint(
-            window, checkpoint(operator, 1, block.timestamp, 0, 3, keccak256("another"))
-        );
+        openCheckpoint(window, checkpoint(operator, 1, block.timestamp, 0, 3, keccak256("another")));
         bytes32[] memory proof = consistencyProof(window, 0, 3);
         expectError(abi.encodeWithSelector(IDisputes.Inconsistent.selector, 0, 3));
         answerConsistency(window, 0, 3, keccak256("another"), proof);
