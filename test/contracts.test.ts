@@ -8,6 +8,7 @@ import {
   deployMachinefi,
   encodePolicyParams,
   finalizeEpochs,
+  isLogKey,
   joinDevices,
   listOperator,
   type Member,
@@ -26,12 +27,15 @@ import {
   redeem,
   registerDevices,
   requestWithdrawal,
+  rotateLogKey,
   setConfig,
   signRegistration,
   suspendDevices,
   watchEpochs,
   withdrawBond,
 } from '@machinefi/contracts'
+import { iSettlementAbi } from '@machinefi/contracts/abis'
+import { publicKeyToAddress } from '@machinefi/core'
 import { createSoftwareSigner, type SoftwareSigner } from '@machinefi/device'
 import * as proof from '@machinefi/proof'
 import {
@@ -54,6 +58,7 @@ const [owner, operator, walker, stranger] = [0, 1, 2, 3].map(
 ) as [Address, Address, Address, Address]
 const far = 4_000_000_000
 const logKey = toHex(createSoftwareSigner().publicKey)
+const addressOf = (key: Hex) => toHex(publicKeyToAddress(hexToBytes(key)))
 const policy = { threshold: 10n, rate: 3n, cap: 100n }
 const metric = { type: 'sum', field: 0, min: 0, max: 500 } as const
 
@@ -248,6 +253,55 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
     await expect(bondOperator(as(1), { logKey: '0x01', network, value: 1n })).rejects.toThrow(
       'A log key is X‖Y, 64 bytes, not 1.',
     )
+  })
+
+  test('changes an operator’s log key', async () => {
+    const keys = [logKey, ...[0, 1].map(() => toHex(createSoftwareSigner().publicKey))] as Hex[]
+    const settlement = { abi: iSettlementAbi, address: network.settlement } as const
+    const changedAt: number[] = []
+    // To the second, back to the first, and to the third.
+    for (const next of [keys[1]!, keys[0]!, keys[2]!]) {
+      const { receipt } = await rotateLogKey(as(1), { logKey: next, network })
+      changedAt.push(
+        Number((await chain.client.getBlock({ blockNumber: receipt.blockNumber })).timestamp),
+      )
+    }
+    const state = await readOperator(chain.client, { network, operator })
+    expect(state.logKey).toBe(keys[2])
+    expect(state.formerLogKeys).toEqual(
+      [
+        { logKey: keys[0], changedAt: changedAt[2]! },
+        { logKey: keys[1], changedAt: changedAt[1]! },
+      ].map((key) => ({
+        ...key,
+        address: addressOf(key.logKey!),
+        until: key.changedAt + 3600,
+      })),
+    )
+    // The same question, answered here and by the contract.
+    for (const key of [...keys, toHex(createSoftwareSigner().publicKey)])
+      for (const at of changedAt)
+        for (const time of [at, at + 3600, at + 3601])
+          expect(isLogKey(state, { logKey: key, time })).toBe(
+            await chain.client.readContract({
+              ...settlement,
+              args: [operator, addressOf(key), BigInt(time)],
+              functionName: 'isLogKey',
+            }),
+          )
+    // With too few blocks the keys are not known, but whose they were is.
+    const { number: fromBlock } = await chain.client.getBlock()
+    const blind = await readOperator(chain.client, { fromBlock, network, operator })
+    expect(blind.formerLogKeys).toEqual([{ ...state.formerLogKeys[0], logKey: undefined }])
+    expect(await errorOf(bondOperator(as(1), { logKey, network, value: 1n }))).toMatchObject({
+      revert: { name: 'NotLogKey' },
+    })
+    await expect(rotateLogKey(as(1), { logKey: '0x01', network })).rejects.toThrow(
+      'A log key is X‖Y, 64 bytes, not 1.',
+    )
+    expect(
+      await errorOf(rotateLogKey(as(1), { logKey: toHex(new Uint8Array(64)), network })),
+    ).toMatchObject({ revert: { name: 'InvalidLogKey' } })
   })
 
   let ledger: proof.Ledger

@@ -20,7 +20,7 @@ export type Stand = {
   /** Makes the node reachable: at its start, and again after it was closed. */
   listen(t: TestNode): Promise<void>
   connect(options: {
-    logKey: Uint8Array
+    logKey: Uint8Array | readonly Uint8Array[]
     operator: Uint8Array
     timeoutMs: number
   }): Transport & { close?(): Promise<void> }
@@ -217,6 +217,34 @@ export function testTransport(name: string, open: () => Promise<Stand>) {
       const url = `${t.node.url}/networks/${toHex(t.id)}/devices/${device.did}`
       expect(await (await fetch(url)).json()).toMatchObject({ batches: after - before + 2 })
       await device.close()
+    })
+
+    test('behavior: the operator changes its log key', async () => {
+      const [before, after] = [t.logSigner, createSoftwareSigner()]
+      const [first, second, third] = await sign(used++, [0, 1, 2])
+      const ready = connect({ logKey: [before.publicKey, after.publicKey] })
+      expect(await ready.send([first!], context())).toMatchObject([{ status: 'delivered' }])
+      // In the log, but the device never saw the receipt.
+      expect(await t.ingest(second!)).toMatchObject([{ ok: true }])
+      await t.rotate(after)
+      await stand.listen(t)
+      const batches = [first!, second!, third!]
+      // Who knows the old key alone keeps its batches, who knows the new one alone gets them all through.
+      const send = async (by: typeof transport) => {
+        for (;;)
+          try {
+            return await by.send(batches, context())
+          } catch (error) {
+            // The connection may be on its way back.
+            if ((error as { kind?: string }).kind !== 'transport') throw error
+          }
+      }
+      const failed = { error: { kind: 'integrity', reason: 'key' }, status: 'failed' }
+      expect(await send(transport)).toMatchObject([failed, failed, failed])
+      const delivered = [0, 1, 2].map(() => ({ status: 'delivered' }))
+      expect(await send(ready)).toMatchObject(delivered)
+      transport = connect()
+      expect(await send(transport)).toMatchObject(delivered)
     })
 
     test('behavior: aborted at once, though nobody answers', async () => {

@@ -41,8 +41,9 @@ async function verify({ epochHash, operator, window }: machinefi.Epoch) {
     epochHash: fromHex(epochHash),
   })
   if (!verdict.ok) throw new Error(`${verdict.at}: ${verdict.reason}`)
-  const { logKey } = await machinefi.readOperator(client, { network, operator })
-  if (toHex(verdict.logKey) !== logKey) throw new Error('The log is signed by a stranger.')
+  const poster = await machinefi.readOperator(client, { network, operator })
+  const signed = { logKey: toHex(verdict.logKey), time: (verdict.signedAt ?? 0) / 1000 }
+  if (!machinefi.isLogKey(poster, signed)) throw new Error('The log is signed by a stranger.')
   const start = new Date(verdict.window.start).toISOString()
   console.log(`epoch    ${start}: ${verdict.value}, reward ${verdict.reward} (verified)`)
   return verdict.reward

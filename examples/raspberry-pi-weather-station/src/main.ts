@@ -42,7 +42,7 @@ const device = createDevice({
   schema: network.schema,
   signer,
   network,
-  transport: http(uplink.url, network),
+  transport: http(uplink.url), // asks for the log key, and again when the operator has changed it
   store: openFileStore('.machinefi/outbox'),
   maxAgeMs: 2_000,
   retry: { maxMs: 2_000 },

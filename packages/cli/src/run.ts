@@ -455,6 +455,19 @@ function define(context: Context): Command {
     .action(async (options) =>
       (await import('./commands/node/start.js')).startNode(options, context),
     )
+  add(node, 'rotate-key <file>')
+    .description('change the log key of a stopped node (the new one is made if absent)')
+    .requiredOption('--data <folder>', 'data directory of the node')
+    .requiredOption('--network <file...>', 'all networks that it serves')
+    .addOption(rpcOption())
+    .addOption(accountOption())
+    .addHelpText(
+      'after',
+      examples('node rotate-key new.key --network steps.json --data ./node --account operator.hex'),
+    )
+    .action(async (file, options) =>
+      (await import('./commands/node/rotateKey.js')).rotateKey(file, options, context),
+    )
 
   const network = program.command('network').description('machine networks')
   add(network, 'create')

@@ -232,8 +232,24 @@ uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
     const again = startCli([...start, '--log-key', 'log.key', '--json'], { cwd, env })
     await again.until('\n')
     expect(again.hangup()).toBe(0)
+    // While it runs, its key is not changed.
+    const rotate = ['node', 'rotate-key', 'new.key', '--network', 'weather.json', '--data', 'node']
+    const running = await cli(...rotate)
+    expect([running.code, running.stderr]).toEqual([2, expect.stringContaining('Another process')])
     again.stop()
     expect(await again.exit).toBe(0)
+    const rotated = await json(...rotate)
+    expect(rotated).toMatchObject({ networks: [{ network: network.id }] })
+    expect((await cli(...rotate)).stdout).toBe(
+      `It is the log key already.\nlog key ${rotated.logKey}\n`,
+    )
+    expect((await cli(...start, '--log-key', 'log.key')).code).toBe(2)
+    const renewed = startCli([...start, '--log-key', 'new.key', '--json'], { cwd, env })
+    await renewed.until('\n')
+    const described = await fetch(`${JSON.parse(renewed.stdout()).url}/networks/${network.id}`)
+    expect(await described.json()).toMatchObject({ logKey: rotated.logKey })
+    renewed.stop()
+    expect(await renewed.exit).toBe(0)
   })
 
   test.skipIf(opensslMissing)(
@@ -244,7 +260,7 @@ uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
       certificates.issue('node')
       const [pem, key] = ['node.pem', 'node.key'].map(certificates.path)
       const start = ['node', 'start', '--network', 'weather.json', '--data', 'node', '--port', '0']
-      const tls = ['--log-key', 'log.key', '--tls-cert', pem!, '--tls-key', key!]
+      const tls = ['--log-key', 'new.key', '--tls-cert', pem!, '--tls-key', key!]
       const node = startCli([...start, ...tls, '--json'], { cwd, env })
       await node.until('\n')
       const { url } = JSON.parse(node.stdout())

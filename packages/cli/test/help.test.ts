@@ -31,6 +31,7 @@ const commands = [
   'gateway revoke',
   'gateway start',
   'node start',
+  'node rotate-key',
   'network create',
   'network show',
   'network auditor',

@@ -41,6 +41,8 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     uint256 public constant MOST_LOGS = 8;
     /// @dev A size is below it, as in the wire format.
     uint64 private constant MOST_LOG_SIZE = 1 << 53;
+    /// @dev How far ahead of this clock a device may believe a date.
+    uint256 private constant MOST_SKEW = 1 hours;
     /// @dev How far the finality pointer moves by itself. A posting adds one window, so two catch up.
     uint32 private constant POSTING_LOOKS_AHEAD = 2;
     uint32 private constant REDEEMING_LOOKS_AHEAD = 32;
@@ -580,7 +582,8 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     function isLogKey(address account, address logKey, uint64 time) external view returns (bool) {
         if (logKey == _operators[account].logKey) return true;
         uint256 retiredAt = _retiredAt[account][logKey];
-        return time <= retiredAt && block.timestamp <= retiredAt + _state.withdrawalDelay;
+        return
+            time <= retiredAt + MOST_SKEW && block.timestamp <= retiredAt + _state.withdrawalDelay;
     }
 
     /// @inheritdoc ISettlement

@@ -25,7 +25,12 @@ export { readFinalWindow, readNextWindow } from './actions/readFinalWindow.js'
 export { type Member, readMembers } from './actions/readMembers.js'
 export { readModel, readModels } from './actions/readModels.js'
 export { readNetwork } from './actions/readNetwork.js'
-export { type Operator, readOperator } from './actions/readOperator.js'
+export {
+  type FormerLogKey,
+  isLogKey,
+  type Operator,
+  readOperator,
+} from './actions/readOperator.js'
 export { readPaid } from './actions/readPaid.js'
 export { type Requirements, readRequirements } from './actions/readRequirements.js'
 export { readRevealed, readShownEntries, readShownLeaves } from './actions/readRevealed.js'
@@ -34,6 +39,7 @@ export { readSlashes } from './actions/readSlashes.js'
 export { redeem } from './actions/redeem.js'
 export { refundChallenge } from './actions/refundChallenge.js'
 export { registerDevices } from './actions/registerDevices.js'
+export { rotateLogKey } from './actions/rotateLogKey.js'
 export { setConfig } from './actions/setConfig.js'
 export { setRequirements } from './actions/setRequirements.js'
 export { suspendDevices } from './actions/suspendDevices.js'

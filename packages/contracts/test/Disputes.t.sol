@@ -1859,6 +1859,94 @@ contract DisputesLogTest is DisputeScene {
         disputes.proveFork(a, b);
     }
 
+    /// @dev Two heads of one size, whichever of its keys signed them.
+    function test_proveFork_acrossKeys() public {
+        uint256 changed = block.timestamp;
+        rotate(operator, 3);
+        vm.warp(changed + settlement.withdrawalDelay());
+        IDisputes.CheckpointEvidence memory a =
+            checkpoint(operator, 1, changed, 1, 7, keccak256("a"));
+        IDisputes.CheckpointEvidence memory b =
+            checkpoint(operator, 3, block.timestamp, 1, 7, keccak256("b"));
+        uint256 snapshot = vm.snapshotState();
+        vm.prank(challenger);
+        disputes.proveFork(a, b);
+        assertEq(disputes.credit(challenger), 5 ether, "credit");
+        // Nor is it of use to have changed the key in the meantime.
+        vm.revertToState(snapshot);
+        rotate(operator, 4);
+        vm.prank(challenger);
+        disputes.proveFork(b, a);
+        assertEq(disputes.credit(challenger), 5 ether, "credit again");
+    }
+
+    /// @dev What an old key signs with a date an hour after its change binds nobody: a thief has nothing of it.
+    /// Nor is anybody bound by it for ever.
+    function test_error_proveFork_formerKey() public {
+        uint256 changed = block.timestamp;
+        rotate(operator, 3);
+        IDisputes.CheckpointEvidence memory b =
+            checkpoint(operator, 3, changed, 1, 7, keccak256("b"));
+        bytes memory data =
+            abi.encodeWithSelector(IDisputes.InvalidCheckpointSignature.selector, operator);
+        IDisputes.CheckpointEvidence memory later =
+            checkpoint(operator, 1, changed + 1 hours + 1, 1, 7, keccak256("a"));
+        vm.expectRevert(data);
+        disputes.proveFork(later, b);
+        vm.expectRevert(data);
+        disputes.proveFork(b, later);
+        expectError(data);
+        openCheckpoint(
+            window, checkpoint(operator, 1, changed + 1 hours + 1, 0, 3, keccak256("root"))
+        );
+        vm.warp(changed + settlement.withdrawalDelay() + 1);
+        IDisputes.CheckpointEvidence memory old =
+            checkpoint(operator, 1, changed, 1, 7, keccak256("a"));
+        vm.expectRevert(data);
+        disputes.proveFork(old, b);
+    }
+
+    /// @dev A receipt of the old key is kept by whoever posts with the new one.
+    function test_proveTruncation_formerKey() public {
+        uint256 cutOff = startOf(window + 1) + GRACE;
+        vm.warp(cutOff - 1 hours - 1);
+        rotate(operator, 3);
+        vm.warp(cutOff + CHALLENGE);
+        IDisputes.CheckpointEvidence memory later =
+            checkpoint(operator, 1, cutOff, 0, 6, rootOf(0, 6));
+        vm.expectRevert(
+            abi.encodeWithSelector(IDisputes.InvalidCheckpointSignature.selector, operator)
+        );
+        disputes.proveTruncation(window, 1, epochEvidence(window), later);
+        IDisputes.CheckpointEvidence memory c =
+            checkpoint(operator, 1, cutOff - 1, 0, 6, rootOf(0, 6));
+        vm.prank(challenger);
+        disputes.proveTruncation(window, 1, epochEvidence(window), c);
+        assertEq(disputes.credit(challenger), 5 ether, "credit");
+    }
+
+    /// @dev A receipt that was dated ahead, as devices believe it, binds although the key was changed since.
+    function test_proveFork_datedAhead() public {
+        uint256 ahead = block.timestamp + 5 minutes;
+        rotate(operator, 3);
+        IDisputes.CheckpointEvidence memory a = checkpoint(operator, 1, ahead, 1, 7, keccak256("a"));
+        IDisputes.CheckpointEvidence memory b = checkpoint(operator, 3, ahead, 1, 7, keccak256("b"));
+        vm.prank(challenger);
+        disputes.proveFork(a, b);
+        assertEq(disputes.credit(challenger), 5 ether, "credit");
+    }
+
+    /// @dev A head of the old key must still be on the way of what is posted with the new one.
+    function test_challengeCheckpoint_formerKey() public {
+        rotate(operator, 3);
+        openCheckpoint(window, checkpoint(operator, 1, block.timestamp, 0, 3, keccak256("another")));
+        bytes32[] memory proof = consistencyProof(window, 0, 3);
+        expectError(abi.encodeWithSelector(IDisputes.Inconsistent.selector, 0, 3));
+        answerConsistency(window, 0, 3, keccak256("another"), proof);
+        openCheckpoint(window, checkpoint(operator, 1, block.timestamp, 0, 3, rootOf(0, 3)));
+        answerConsistency(window, 0, 3, rootOf(0, 3), proof);
+    }
+
     function test_proveTruncation() public {
         uint256 cutOff = startOf(window + 1) + GRACE;
         IDisputes.CheckpointEvidence memory c = checkpoint(operator, cutOff - 1, 0, 6, rootOf(0, 6));

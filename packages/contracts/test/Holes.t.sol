@@ -222,6 +222,19 @@ contract HolesTest is DisputeScene {
         assertEq(settlement.operator(operator).bond, 1 ether, "bond");
     }
 
+    /// @dev Who is no operator can give itself a log key, and convict itself: that voids nothing, and pays nobody.
+    function test_strangersKeysVoidNothing() public {
+        postHonest(window);
+        rotate(_puppet, 3);
+        IDisputes.CheckpointEvidence memory a = checkpoint(_puppet, 3, 1, 0, 9, keccak256("a"));
+        IDisputes.CheckpointEvidence memory b = checkpoint(_puppet, 3, 1, 0, 9, keccak256("b"));
+        vm.prank(challenger);
+        disputes.proveFork(a, b);
+        assertEq(settlement.nextWindow(), window + 1, "stands");
+        assertEq(disputes.credit(challenger), 0, "credit");
+        assertEq(settlement.operator(operator).bond, 10 ether, "bond");
+    }
+
     function _postEmpty(uint32 w, address poster) private {
         ISettlement.Posting memory p;
         p.window = w;

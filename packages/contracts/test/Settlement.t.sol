@@ -306,6 +306,93 @@ contract SettlementRulesTest is Scene {
         settlement.bond(bytes32(x), bytes32(y));
     }
 
+    function test_rotateLogKey() public {
+        (uint256 x, uint256 y) = vm.publicKeyP256(2);
+        vm.expectEmit(address(settlement));
+        emit ISettlement.LogKeyRotated(operator, deviceOf(1), bytes32(x), bytes32(y));
+        rotate(operator, 2);
+        assertEq(settlement.operator(operator).logKey, deviceOf(2), "logKey");
+        assertEq(settlement.operator(operator).bond, 10 ether, "bond");
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlement.NotLogKey.selector, deviceOf(1), deviceOf(2))
+        );
+        bond(operator, 1, 1 ether);
+        bond(operator, 2, 1 ether);
+        assertEq(settlement.operator(operator).bond, 11 ether, "more");
+    }
+
+    function test_error_rotateLogKey_InvalidLogKey() public {
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ISettlement.InvalidLogKey.selector, bytes32(uint256(1)), bytes32(uint256(2))
+            )
+        );
+        vm.prank(operator);
+        settlement.rotateLogKey(bytes32(uint256(1)), bytes32(uint256(2)));
+    }
+
+    /// @dev The key of now is one whatever the date; a former one up to an hour after its change, for as long
+    /// as receipts live after it.
+    function test_isLogKey() public {
+        uint64 changed = uint64(block.timestamp);
+        uint64 delay = settlement.withdrawalDelay();
+        _expectLogKey(1, [true, true, true]);
+        _expectLogKey(2, [false, false, false]);
+        rotate(operator, 2);
+        _expectLogKey(1, [true, true, false]);
+        _expectLogKey(2, [true, true, true]);
+        assertTrue(!settlement.isLogKey(standby, deviceOf(2), changed), "another's");
+        vm.warp(changed + delay);
+        assertTrue(settlement.isLogKey(operator, deviceOf(1), changed), "the last second");
+        vm.warp(changed + delay + 1);
+        assertTrue(!settlement.isLogKey(operator, deviceOf(1), changed), "over");
+        assertTrue(!settlement.isLogKey(operator, deviceOf(1), 0), "all of it");
+    }
+
+    /// @dev A key that is taken back binds again, also for the time between; the other one does no more.
+    function test_isLogKey_rotatedBack() public {
+        uint64 first = uint64(block.timestamp);
+        rotate(operator, 2);
+        vm.warp(first + 1 days);
+        rotate(operator, 1);
+        uint64 second = uint64(block.timestamp);
+        _expectLogKey(1, [true, true, true]);
+        _expectLogKey(2, [true, true, false]);
+        // Changed again, it is the last time that counts.
+        vm.warp(first + 2 days);
+        rotate(operator, 3);
+        uint64 last = first + 2 days + 1 hours;
+        assertTrue(settlement.isLogKey(operator, deviceOf(1), last), "the last change");
+        assertTrue(!settlement.isLogKey(operator, deviceOf(1), last + 1), "after it");
+        assertTrue(settlement.isLogKey(operator, deviceOf(2), second + 1 hours), "its own");
+        assertTrue(!settlement.isLogKey(operator, deviceOf(2), second + 1 hours + 1), "not moved");
+        // To itself, it changes nothing.
+        rotate(operator, 3);
+        assertTrue(settlement.isLogKey(operator, deviceOf(3), type(uint64).max), "itself");
+    }
+
+    /// @dev Who is no operator has a key of its own only, and nothing at stake.
+    function test_rotateLogKey_stranger() public {
+        rotate(standby, 2);
+        assertEq(settlement.operator(standby).id, 0, "no operator");
+        assertEq(settlement.operator(operator).logKey, deviceOf(1), "another's");
+        settlement.listOperator(standby, true);
+        vm.expectRevert(
+            abi.encodeWithSelector(ISettlement.NotLogKey.selector, deviceOf(3), deviceOf(2))
+        );
+        bond(standby, 3, 1 ether);
+        bond(standby, 2, 1 ether);
+    }
+
+    /// @dev Now, an hour later, and a second after that.
+    function _expectLogKey(uint256 key, bool[3] memory expected) private view {
+        for (uint256 i = 0; i < 3; i++) {
+            uint64 time = uint64(block.timestamp + [0, 1 hours, 1 hours + 1][i]);
+            bool actual = settlement.isLogKey(operator, deviceOf(key), time);
+            assertTrue(actual == expected[i], "isLogKey");
+        }
+    }
+
     function test_withdraw() public {
         vm.expectEmit(address(settlement));
         emit ISettlement.WithdrawalRequested(

@@ -6,7 +6,7 @@ import { createSoftwareSigner, type Transport } from '../src/index.js'
 /** A node's log and log key, in memory: verifies, refuses duplicates of a seq, signs receipts. */
 export function createTestNode(options: { network: Uint8Array; clock?: () => number }) {
   const { network, clock = Date.now } = options
-  const signer = createSoftwareSigner()
+  let signer = createSoftwareSigner()
   const operator = new Uint8Array(20).fill(7)
   const log = createLog()
   const known = new Map<string, { index: number; batch: SignedBatch }>()
@@ -17,9 +17,17 @@ export function createTestNode(options: { network: Uint8Array; clock?: () => num
     /** What it says of final windows; of itself nothing. */
     finalBefore: undefined as unknown,
     known,
-    logKey: signer.publicKey,
+    get logKey() {
+      return signer.publicKey
+    },
     operator,
-    signer,
+    /** From now on receipts are by this key. */
+    rotate(next: typeof signer) {
+      signer = next
+    },
+    get signer() {
+      return signer
+    },
     nextSeq: () => Math.max(-1, ...batches.map(({ header }) => header.seq)) + 1,
     /** The receipt of a batch, which is new or the same as before. */
     async receive(

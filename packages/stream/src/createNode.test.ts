@@ -3,11 +3,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ContractError } from '@machinefi/contracts'
 import { fromHex, PublishedKeyError, publicKeyToAddress, toHex } from '@machinefi/core'
-import { decodeBundle, encodeBundle, verifyBundle, verifyReceipt } from '@machinefi/proof'
+import {
+  decodeBundle,
+  encodeBundle,
+  verifyBundle,
+  verifyCheckpoint,
+  verifyReceipt,
+} from '@machinefi/proof'
 import { batchId } from '@machinefi/telemetry'
 import { afterEach, expect, test, vi } from 'vitest'
 import { createFakeChain, createSigner, signSteps, walker } from '../test/createFakeChain.js'
-import { createTestNode } from '../test/createTestNode.js'
+import { createTestNode, hourMs, minuteMs } from '../test/createTestNode.js'
 import { type Node, startNode } from './createNode.js'
 import { NodeConfigurationError } from './errors.js'
 
@@ -125,6 +131,60 @@ test('error: the operator is bonded with another log key', async () => {
   await expect(t.open()).rejects.toThrow(NodeConfigurationError)
   t.chain.bonded = bonded
   t.node = await t.open()
+})
+
+test('behavior: a log goes on under another key', async () => {
+  await using t = await createTestNode()
+  const first = await t.sign({})
+  expect(await t.ingest(first)).toMatchObject([{ ok: true }])
+  const old = t.logSigner
+  const next = createSigner()
+  t.now += minuteMs
+  await t.rotate(next)
+  // The whole log has a head under the key of now, and whatever is asked for comes with it.
+  const url = await t.node.listen({ port: 0 })
+  const path = `${url}/networks/${t.chain.network.id}`
+  const head = new Uint8Array(await (await fetch(`${path}/log/checkpoint`)).arrayBuffer())
+  const about = { network: t.id, publicKey: next.publicKey }
+  expect(await verifyCheckpoint(head, about)).toMatchObject({
+    checkpoint: { size: 1, time: t.now },
+    ok: true,
+  })
+  const [again] = await t.ingest(first)
+  expect(again).toMatchObject({ duplicate: true, index: 0, ok: true })
+  if (!again?.ok) throw new Error('refused')
+  const id = batchId(first, t.id)
+  expect(await verifyReceipt(again.receipt, { ...about, id })).toMatchObject({ ok: true })
+  // Opened again, it is the same head; a first receipt of the key of now is given again.
+  const [second] = await t.ingest(await t.sign({ seq: 1, start: t.chain.time + hourMs / 2 }))
+  t.now += minuteMs
+  await t.reopen()
+  expect(await t.ingest(first)).toMatchObject([{ receipt: expect.anything() }])
+  expect(await t.ingest(await t.sign({ seq: 1, start: t.chain.time + hourMs / 2 }))).toEqual([
+    { ...second, duplicate: true },
+  ])
+  // With the key before it does not start, unless the chain has that again.
+  await expect(t.open({ logSigner: old })).rejects.toThrow()
+  await t.rotate(old)
+  const [back] = await t.ingest(first)
+  if (!back?.ok) throw new Error('refused')
+  expect(
+    await verifyReceipt(back.receipt, { id, network: t.id, publicKey: old.publicKey }),
+  ).toMatchObject({ checkpoint: { size: 2 }, ok: true })
+})
+
+test('behavior: takes nothing in while its operator answers for another key', async () => {
+  await using t = await createTestNode()
+  const batch = await t.sign({})
+  const { bonded } = t.chain
+  t.chain.bonded = `0x${'77'.repeat(20)}`
+  await expect(t.node.refresh()).rejects.toThrow('The operator is bonded with another log key.')
+  expect(await t.ingest(batch)).toMatchObject([
+    { problem: { reason: 'unavailable', retryAfterSeconds: 60, status: 503 } },
+  ])
+  t.chain.bonded = bonded
+  await t.node.refresh()
+  expect(await t.ingest(batch)).toMatchObject([{ ok: true }])
 })
 
 test('behavior: not bonded is allowed, and stated until it is', async () => {

@@ -5,20 +5,12 @@ import {
   type Network,
   registerDevices,
 } from '@machinefi/contracts'
-import {
-  type BaseError,
-  fromHex,
-  isDevelopmentChain,
-  isPublishedTestKey,
-  PublishedKeyError,
-  publicKeyToAddress,
-  type Signer,
-  toHex,
-} from '@machinefi/core'
+import { type BaseError, fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { BatchError, decodeBatch, type Schema } from '@machinefi/telemetry'
 import type { Account } from 'viem'
 import { type AccessLimits, createAccess } from './access/createAccess.js'
 import { createAuthorities } from './access/createAuthorities.js'
+import { assertLogSigner } from './assertLogSigner.js'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
 import { type CoapLimits, openCoapServer } from './coap/openCoapServer.js'
@@ -36,6 +28,7 @@ import { createTopics } from './mqtt/createTopics.js'
 import { type Broker, openMqttClient } from './mqtt/openMqttClient.js'
 import { type MqttLimits, openMqttServer } from './mqtt/openMqttServer.js'
 import { type OpenNetwork, openNetwork } from './network/openNetwork.js'
+import { renewHead } from './network/renewHead.js'
 import { toProblem } from './problems.js'
 import { createRelay } from './relay/createRelay.js'
 import { openStore } from './store/openStore.js'
@@ -116,13 +109,7 @@ export async function startNode(
   const { clock: time = Date.now } = options
   const clock = () => Math.floor(time())
   const limits = { ...defaultLimits, ...options.limits }
-  if (logSigner.algorithm !== 'ES256' || logSigner.publicKey.length !== 64)
-    throw new NodeConfigurationError('The log key is a P-256 key.')
-  if (
-    isPublishedTestKey(logSigner.publicKey) &&
-    options.networks.some(({ chainId }) => !isDevelopmentChain(chainId))
-  )
-    throw new PublishedKeyError()
+  assertLogSigner(logSigner, options.networks)
   if (!(limits.maxSkewMs >= 0 && limits.maxSkewMs <= greatestSkewMs))
     throw new NodeConfigurationError(`maxSkewMs is at most ${greatestSkewMs}.`)
   const { chains, networks } = options
@@ -133,12 +120,15 @@ export async function startNode(
     identity: {
       chain: await chains[0]!.genesisHash(),
       operator,
-      logKey,
     },
     networks: networks.map(({ id }) => fromHex(id)),
   })
 
   try {
+    // The chain says what key there is now; where it says nothing yet, the directory does.
+    const states = await Promise.all(chains.map((chain) => chain.operatorState()))
+    const isOnChain = states.every((state) => state.logKey === logKey)
+    store.claimLogKey(logSigner.publicKey, isOnChain)
     const opened = new Map<string, OpenNetwork>()
     for (const [i, { fromBlock: _, schemas, ...network }] of networks.entries())
       opened.set(
@@ -162,7 +152,11 @@ export async function startNode(
   async function run(opened: Map<string, OpenNetwork>): Promise<Node> {
     const all = [...opened.values()]
     const byState = new Map(all.map((open) => [open.state, open]))
-    for (const open of all) await open.refresh()
+    for (const open of all) {
+      await open.refresh()
+      const about = { clock, operator: fromHex(operator), signer: logSigner, store }
+      await renewHead(open.state, about)
+    }
     const epochs = openEpochStore(store.database)
     const pipeline = createPipeline({
       clock,

@@ -22,6 +22,23 @@ export class NodeConfigurationError extends BaseError {
   }
 }
 
+/** The clock of the chain is behind what a node has signed: another key now would leave that without anyone who answers for it. */
+export class ChainBehindError extends BaseError {
+  override readonly name = 'ChainBehindError'
+  constructor(behindMs: number) {
+    super(
+      `The chain's latest block is ${Math.ceil(behindMs / 1000)} s older than the last checkpoint.`,
+      {
+        kind: 'transport',
+        metaMessages: [
+          'What the key before signed would be dated after its change, and bind nobody.',
+          'Try again when there is a later block.',
+        ],
+      },
+    )
+  }
+}
+
 /** A broker that somebody else runs cannot be used; its address is named without what may be secret in it. */
 export class BrokerError extends BaseError {
   override readonly name = 'BrokerError'

@@ -20,6 +20,7 @@ export type { AnsweredChallenge } from './disputes/createAnswerer.js'
 export type { BuiltEpoch, Claim, Posted, StoredEpoch } from './epochs/openEpochStore.js'
 export {
   BrokerError,
+  ChainBehindError,
   ChallengeError,
   DataDirectoryError,
   EpochConflictError,
@@ -30,4 +31,5 @@ export {
 export type { Outcome } from './ingest/createPipeline.js'
 export type { Broker } from './mqtt/openMqttClient.js'
 export { type Problem, type ProblemReason, problemBase } from './problems.js'
+export { type RotatedKey, rotateNodeKey } from './rotateNodeKey.js'
 export type { TlsFiles } from './tls/openTls.js'

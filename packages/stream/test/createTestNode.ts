@@ -21,7 +21,7 @@ export async function createTestNode(options: createTestNode.Options = {}): Prom
   const { devices = 1, limits, operator, peers, ...rest } = options
   const directory = mkdtempSync(join(tmpdir(), 'stream-'))
   const logSigner = createSigner()
-  const logKey = toHex(publicKeyToAddress(logSigner.publicKey))
+  const logKey = addressOf(logSigner)
   let chain = options.chain ?? createFakeChain(rest)
   if (operator) chain = chain.as(operator, logKey)
   else chain.bonded = logKey
@@ -34,7 +34,7 @@ export async function createTestNode(options: createTestNode.Options = {}): Prom
       clock: () => test.now,
       dataDir: directory,
       limits: { commitDelayMs: 1, ...limits },
-      logSigner,
+      logSigner: test.logSigner,
       networks: [{ ...chain.network, schemas: [walker] }],
       onError: (error) => errors.push(error),
       ...(peers && { peers }),
@@ -68,6 +68,12 @@ export async function createTestNode(options: createTestNode.Options = {}): Prom
       await test.node.close()
       test.node = await open(changes)
     },
+    async rotate(signer) {
+      await test.node.close()
+      test.logSigner = signer
+      chain.operators.get(chain.operator)!.logKey = addressOf(signer)
+      test.node = await open()
+    },
     moveTo(time) {
       test.now = time
       chain.time = time
@@ -91,6 +97,8 @@ export declare namespace createTestNode {
     limits?: NodeOptions['limits']
   }
 }
+
+const addressOf = (signer: Signer) => toHex(publicKeyToAddress(signer.publicKey))
 
 type Changes = Partial<Parameters<typeof startNode>[0]>
 
@@ -116,6 +124,8 @@ export type TestNode = AsyncDisposable & {
   }): ReturnType<typeof signSteps>
   ingest(...batches: (Uint8Array | { bytes: Uint8Array })[]): Promise<Outcome[]>
   reopen(changes?: Changes): Promise<void>
+  /** Changes the operator's log key, and opens the node with it. */
+  rotate(signer: Signer): Promise<void>
   /** Sets both clocks. */
   moveTo(time: number): void
 }

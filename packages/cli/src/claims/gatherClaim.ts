@@ -3,6 +3,7 @@ import {
   assurances,
   type Epoch,
   type EpochStatus,
+  isLogKey,
   type Network,
   type NetworkConfig,
   readConfig,
@@ -29,6 +30,7 @@ import {
   NodeProblemError,
   NotANodeError,
 } from '../node/fetchNode.js'
+import { toSigned } from './toSigned.js'
 
 /** A batch of a device in the node's log, as the node says: nothing of it is proven. */
 export type NodeBatch = {
@@ -188,13 +190,13 @@ async function fetchClaim(
   // Without its rows a batch is checked by nobody any more.
   if (evidence?.batches.some(({ bytes }) => decodeBatch(bytes).records === null))
     return { ...evidence, verified: false }
-  const { logKey } = await readOperator(client, { network, operator })
+  const state = await readOperator(client, { network, operator })
   const verdict = await verifyBundle(bytes, { device, epochHash: fromHex(epochHash) })
   if (!verdict.ok) throw new EvidenceRefusedError(verdict.at, verdict.reason)
   if (toHex(verdict.network) !== network.id)
     throw new EvidenceRefusedError('network', 'It is of another one.')
-  if (toHex(verdict.logKey) !== logKey)
-    throw new EvidenceRefusedError('log key', 'It is not the one the operator is bonded with.')
+  if (!isLogKey(state, toSigned(verdict)))
+    throw new EvidenceRefusedError('log key', 'It was not the operator’s when it signed.')
   return { ...(evidence as ClaimEvidence), verified: true }
 }
 

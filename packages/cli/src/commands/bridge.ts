@@ -33,7 +33,7 @@ export async function bridge(options: Options, context: Context): Promise<void> 
   const network = await fetchNetwork(options.node, options.network)
   const { schema, windowMs } = network
   const id = fromHex(network.id)
-  const transport = http(options.node, { logKey: fromHex(network.logKey) })
+  const transport = http(options.node)
   const print = (event: { [name: string]: unknown }, text: string) =>
     context.stdout.write(options.json ? `${formatJson(event, { indent: 0 })}\n` : `${text}\n`)
   const onError = (error: Error) => context.stderr.write(`${formatError(error)}\n`)

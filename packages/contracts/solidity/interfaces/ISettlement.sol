@@ -237,11 +237,12 @@ interface ISettlement {
     function bond(bytes32 x, bytes32 y) external payable;
 
     /// @notice Changes the caller's log key. For what the key before signed until now, the bond answers as long as
-    /// receipts live (`withdrawalDelay`); what it signs from now on binds nobody.
+    /// receipts live (`withdrawalDelay`). What it signs with a date that is an hour later binds nobody: the hour is
+    /// more than devices let a date be ahead of their clocks, so that nobody signs ahead and changes the key.
     function rotateLogKey(bytes32 x, bytes32 y) external;
 
     /// @notice Whether an operator answers for a checkpoint: signed by its log key of now, or by one that it changed
-    /// after the checkpoint's date and not longer than `withdrawalDelay` ago.
+    /// not earlier than an hour before the checkpoint's date, and not longer than `withdrawalDelay` ago.
     /// @param time Of the checkpoint, in Unix seconds.
     function isLogKey(address account, address logKey, uint64 time) external view returns (bool);
 

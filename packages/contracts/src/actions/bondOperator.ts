@@ -11,9 +11,9 @@ import type { Network } from '../Network.js'
 
 /**
  * Adds to the account's bond as an operator, and names the key of its log: the
- * same in every call, since receipts outlive none.
+ * first call sets it, later ones repeat it, and {@link rotateLogKey} changes it.
  *
- * @throws {ContractError} e.g. `NotListed`, `InvalidLogKey`, `LogKeyFixed`.
+ * @throws {ContractError} e.g. `NotListed`, `InvalidLogKey`, `NotLogKey`.
  */
 export async function bondOperator(
   client: AnyClient,

@@ -1,9 +1,12 @@
-import { type Address, concat, getAbiItem, type Hex } from 'viem'
+import { fromHex, publicKeyToAddress, toHex } from '@machinefi/core'
+import { type Address, concat, getAbiItem, type Hex, zeroAddress } from 'viem'
+import { getBlock } from 'viem/actions'
 import { iSettlementAbi } from '../abis/iSettlementAbi.js'
 import { readContract } from '../chain/readContract.js'
-import { type BlockRange, readEvents } from '../chain/readEvents.js'
+import { type BlockRange, readEventsOf } from '../chain/readEvents.js'
 import { toLowerCase } from '../chain/toLowerCase.js'
 import type { AnyClient } from '../chain/writeContract.js'
+import { toContractError } from '../errors.js'
 import type { Network } from '../Network.js'
 
 /** An operator of a network. */
@@ -21,35 +24,72 @@ export type Operator = {
   leavesAt: number
   /** The window that must be final before. */
   leavesAfter: number
-  /** Address of the key that signs its checkpoints; zero if it never bonded. */
+  /** Address of the key that signs its checkpoints from now on; zero if it never bonded. */
   logKeyAddress: Address
   /** X‖Y of that key; undefined if it never bonded, or not in the range of blocks. */
   logKey: Hex | undefined
+  /** The keys that it changed, the last first. */
+  formerLogKeys: readonly FormerLogKey[]
 }
 
-/** Reads an operator's money and key. */
+/** A key that an operator signed its checkpoints with. */
+export type FormerLogKey = {
+  address: Address
+  /** X‖Y; undefined if it was set before the range of blocks. */
+  logKey: Hex | undefined
+  /** When it was changed, Unix seconds. */
+  changedAt: number
+  /** Checkpoints with a later date bind nobody: an hour after the change, Unix seconds. */
+  until: number
+}
+
+/** Reads an operator's money and keys. */
 export async function readOperator(
   client: AnyClient,
   parameters: readOperator.Parameters,
 ): Promise<Operator> {
   const { fromBlock, network, operator, toBlock } = parameters
   const address = network.settlement
-  const [{ leavesAt, logKey, ...stored }, bonded] = await Promise.all([
+  const [{ leavesAt, logKey, ...stored }, all] = await Promise.all([
     readContract(client, {
       abi: iSettlementAbi,
       address,
       functionName: 'operator',
       args: [operator],
     }),
-    readEvents(client, { address, args: { operator }, event: bondedEvent, fromBlock, toBlock }),
+    readEventsOf(client, { address, events: keyEvents, fromBlock, toBlock }),
   ])
-  const key = bonded.at(-1)?.args
+  const events = all.filter(({ args }) => args.operator === toLowerCase(operator))
+  const keys = new Map<Address, Hex>()
+  for (const { args } of events) {
+    const key = concat([args.x, args.y])
+    keys.set(toHex(publicKeyToAddress(fromHex(key))), key)
+  }
+  const former = new Map<Address, FormerLogKey>()
+  for (const { args, blockNumber, eventName } of events.reverse()) {
+    if (eventName !== 'LogKeyRotated') continue
+    const { before } = args
+    // Of a key that was taken back, and changed again, the last time counts.
+    if (before === zeroAddress || before === logKey || former.has(before)) continue
+    const changedAt = await readTime(blockNumber)
+    const until = changedAt + mostSkewSeconds
+    former.set(before, { address: before, changedAt, logKey: keys.get(before), until })
+  }
   return {
     address: toLowerCase(operator),
     ...stored,
+    formerLogKeys: [...former.values()],
     leavesAt: Number(leavesAt),
-    logKey: key && concat([key.x, key.y]),
+    logKey: keys.get(logKey),
     logKeyAddress: logKey,
+  }
+
+  async function readTime(blockNumber: bigint): Promise<number> {
+    try {
+      return Number((await getBlock(client, { blockNumber })).timestamp)
+    } catch (error) {
+      throw toContractError(error, { address, functionName: 'LogKeyRotated' })
+    }
   }
 }
 
@@ -57,4 +97,33 @@ export declare namespace readOperator {
   type Parameters = BlockRange & { network: Pick<Network, 'settlement'>; operator: Address }
 }
 
-const bondedEvent = getAbiItem({ abi: iSettlementAbi, name: 'Bonded' })
+/**
+ * Whether a key was an operator's at the date of a checkpoint: the one of now,
+ * or one that it changed since, or not an hour before. The contract asks besides that it was not
+ * changed longer ago than receipts live.
+ */
+export function isLogKey(operator: Operator, checkpoint: isLogKey.Checkpoint): boolean {
+  const { logKey, time } = checkpoint
+  const address = toHex(publicKeyToAddress(fromHex(logKey)))
+  return (
+    address === operator.logKeyAddress ||
+    operator.formerLogKeys.some((former) => former.address === address && time <= former.until)
+  )
+}
+
+export declare namespace isLogKey {
+  type Checkpoint = {
+    /** X‖Y of the key that signed it. */
+    logKey: Hex
+    /** Its date, Unix seconds. */
+    time: number
+  }
+}
+
+/** How far ahead of a change a date may be: as the settlement has it. */
+const mostSkewSeconds = 3600
+
+const keyEvents = [
+  getAbiItem({ abi: iSettlementAbi, name: 'Bonded' }),
+  getAbiItem({ abi: iSettlementAbi, name: 'LogKeyRotated' }),
+] as const

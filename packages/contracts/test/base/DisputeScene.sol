@@ -632,7 +632,18 @@ abstract contract DisputeScene is Scene {
         view
         returns (IDisputes.CheckpointEvidence memory result)
     {
-        uint256 key = signer == operator ? 1 : 2;
+        return checkpoint(signer, signer == operator ? 1 : 2, time, shard, size, root);
+    }
+
+    /// @dev Signed by another key.
+    function checkpoint(
+        address signer,
+        uint256 key,
+        uint256 time,
+        uint32 shard,
+        uint64 size,
+        bytes32 root
+    ) internal view returns (IDisputes.CheckpointEvidence memory result) {
         (uint256 x, uint256 y) = vm.publicKeyP256(key);
         result.operator = signer;
         result.time = uint64(time);

@@ -105,6 +105,13 @@ abstract contract Scene is Test {
         settlement.bond{value: amount}(bytes32(x), bytes32(y));
     }
 
+    /// @dev Changes the log key of an account to key `key`.
+    function rotate(address account, uint256 key) internal {
+        (uint256 x, uint256 y) = vm.publicKeyP256(key);
+        vm.prank(account);
+        settlement.rotateLogKey(bytes32(x), bytes32(y));
+    }
+
     /// @dev The settlement, for one call of its disputes.
     function asDisputes() internal returns (Settlement) {
         vm.prank(address(disputes));

@@ -25,7 +25,6 @@ import type { Transport } from './transport.js'
 export function coap(url: string, options: coap.Options): coap.Transport {
   const {
     blockBytes = 1024,
-    logKey,
     maxBatches = 8,
     maxSkewMs = 300_000,
     operator,
@@ -36,6 +35,7 @@ export function coap(url: string, options: coap.Options): coap.Transport {
   if (![0, 1, 2, 3, 4, 5, 6].includes(exponent))
     throw new InvalidDeviceError('blockBytes is no power of two from 16 to 1024')
   const cache = createCheckpointCache()
+  const logKeys = [options.logKey].flat()
   let socket: Socket | undefined
   let agent: Agent | undefined
   let closed = false
@@ -106,7 +106,7 @@ export function coap(url: string, options: coap.Options): coap.Transport {
       const answers = await postBatches(batches, (body, { contentType }) =>
         request({ body, contentFormat: formats[contentType], path, signal }),
       )
-      const rest = { cache, clock, logKey, maxSkewMs, network, operator }
+      const rest = { cache, clock, logKeys, maxSkewMs, network, operator }
       return Promise.all(answers.map((answer, i) => toDelivery(answer, batches[i]!, rest)))
     },
     async readDevice({ device, network, signal }) {
@@ -137,8 +137,8 @@ type ClosableTransport = Transport & {
 
 export declare namespace coap {
   type Options = {
-    /** The operator's log key from the chain, P-256 X‖Y, 64 bytes. */
-    logKey: Uint8Array
+    /** The operator's log key from the chain, P-256 X‖Y, 64 bytes; or with those that follow it, as with {@link http}. */
+    logKey: Uint8Array | readonly Uint8Array[]
     /** The operator's account, 20 bytes, that receipts must name. */
     operator?: Uint8Array | undefined
     /** Most payload in one datagram, a power of two from 16: less for links with small frames. @default 1024 */

@@ -141,6 +141,72 @@ describe('send', () => {
     ])
   })
 
+  test('behavior: a key that was asked for is asked for again when another one signs', async () => {
+    const { fetch, node, requests } = setup()
+    const transport = http(url, { fetch })
+    expect(await transport.send([await batchOf(0)], context())).toMatchObject([
+      { status: 'delivered' },
+    ])
+    node.rotate(createSoftwareSigner())
+    const batches = await Promise.all([0, 1, 2].map((seq) => batchOf(seq)))
+    expect(await transport.send(batches, context())).toMatchObject(
+      batches.map(() => ({ status: 'delivered' })),
+    )
+    expect(await transport.send([await batchOf(3)], context())).toMatchObject([
+      { status: 'delivered' },
+    ])
+    expect(requests.filter((request) => request.url === networkUrl)).toHaveLength(2)
+  })
+
+  test('error: a receipt by a key that the node does not name, which is asked once a request', async () => {
+    const { fetch, node, requests } = setup(async ({ bytes }) => {
+      const change = { signer: createSoftwareSigner() }
+      const receipts: Uint8Array[] = []
+      for (let at = 0, end = 0; at < bytes.length; at = end) {
+        end = readBatch(bytes, at).end
+        receipts.push(await node.receive(bytes.slice(at, end), undefined, change))
+      }
+      return toResponse(concatBytes(...receipts.map(bstr)))
+    })
+    const transport = http(url, { fetch })
+    const batches = await Promise.all([0, 1, 2].map((seq) => batchOf(seq)))
+    const failed = { status: 'failed', error: { kind: 'integrity', reason: 'key' } }
+    expect(await transport.send(batches, context())).toMatchObject([failed, failed, failed])
+    expect(await transport.send(batches, context())).toMatchObject([failed, failed, failed])
+    expect(requests.filter((request) => request.url === networkUrl)).toHaveLength(2)
+  })
+
+  test('options: logKey with those that follow it, each in the place of all before', async () => {
+    const { fetch, node, requests } = setup()
+    const thief = node.signer
+    const [second, third] = [createSoftwareSigner(), createSoftwareSigner()]
+    const logKey = [node.logKey, second.publicKey, third.publicKey]
+    const transport = http(url, { fetch, logKey })
+    const send = async (seq: number, by = transport) =>
+      (await by.send([await batchOf(seq)], context()))[0]
+    const delivered = { status: 'delivered' }
+    const failed = { status: 'failed', error: { kind: 'integrity', reason: 'key' } }
+    expect(await send(0)).toMatchObject(delivered)
+    node.rotate(second)
+    const many = await Promise.all([1, 2, 3].map((seq) => batchOf(seq)))
+    const apart = await Promise.all(many.map((batch) => transport.send([batch], context())))
+    expect(apart.flat()).toMatchObject([delivered, delivered, delivered])
+    expect(await transport.send(many, context())).toMatchObject([delivered, delivered, delivered])
+    // What a thief of the first key signs counts no more; the third may still come.
+    node.rotate(thief)
+    expect(await send(4)).toMatchObject(failed)
+    node.rotate(third)
+    expect(await send(4)).toMatchObject(delivered)
+    node.rotate(second)
+    expect(await send(5)).toMatchObject(failed)
+    // Not remembered by others, nor are strangers let in, nor is anybody asked.
+    expect(await send(5, http(url, { fetch, logKey }))).toMatchObject(delivered)
+    node.rotate(createSoftwareSigner())
+    expect(await send(6, http(url, { fetch, logKey }))).toMatchObject(failed)
+    expect(logKey).toHaveLength(3)
+    expect(requests.filter((request) => request.url === networkUrl)).toEqual([])
+  })
+
   test('options: headers', async () => {
     const { fetch, logKey } = setup()
     let authorization: string | null = null

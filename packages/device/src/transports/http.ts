@@ -4,7 +4,7 @@ import { parseDeviceState } from './parseDeviceState.js'
 import { postBatches } from './postBatches.js'
 import { readLogKey } from './readNodeNetwork.js'
 import { request } from './request.js'
-import { type LogKey, toDelivery } from './toDelivery.js'
+import { type LogKeys, toDelivery } from './toDelivery.js'
 import type { QueuedBatch, Transport } from './transport.js'
 
 /**
@@ -16,9 +16,11 @@ import type { QueuedBatch, Transport } from './transport.js'
  * covers this batch id, for this network, under the node's log key, dated not
  * before the batch and not after the device's clock (give or take `maxSkewMs`).
  *
- * Without `logKey` the key is asked of the node once for each network and kept
- * for the life of the transport: a liar in place of the node is then believed
- * from the start. Whoever can read the chain should pass the key from there.
+ * Without `logKey` the key is asked of the node once for each network, and again
+ * when a receipt is by another one: whoever answers at the URL is believed.
+ * Whoever can read the chain should pass the key from there, and with it the
+ * one that the operator keeps for later, if there is one: it takes the place of
+ * the first with its first valid receipt, for the life of the transport.
  *
  * @param url Where the node is: `https://…`, `http://…` on a LAN.
  */
@@ -33,7 +35,9 @@ export function http(url: string, options: http.Options = {}): Transport {
   const base = url.replace(/\/+$/, '')
   const call = { fetch: options.fetch, headers, timeoutMs }
   const cache = createCheckpointCache()
-  const keys = new Map<string, ReturnType<typeof readLogKey>>()
+  const { logKey, operator } = options
+  const pinned: LogKeys | undefined = logKey && { logKeys: [logKey].flat(), operator }
+  const known = new Map<string, Promise<LogKeys>>()
   let jobs: Job[] = []
   let active = 0
   /** A turn of the event loop later: devices that send in the same one share a request. */
@@ -75,8 +79,11 @@ export function http(url: string, options: http.Options = {}): Transport {
         if (--waiting === 0) controller.abort()
       }
     const { network, networkHex } = taken[0]!
+    let asked: ReturnType<typeof readLogKey> | undefined
+    // Once for what travels together, however much of it is wrong.
+    const ask = () => (asked ??= readLogKey(base, network, { ...call, signal }))
     try {
-      const key = await logKeyOf(network, networkHex, signal)
+      const keys = pinned ?? { ...(await logKeysOf(networkHex, ask)), ask }
       const batches = taken.flatMap((job) => job.batches)
       const answers = await postBatches(batches, (body, rest) =>
         request(`${base}/networks/${networkHex}/batches`, { ...call, ...rest, body, signal }),
@@ -86,7 +93,7 @@ export function http(url: string, options: http.Options = {}): Transport {
         const deliveries: Transport.Delivery[] = []
         for (const batch of job.batches)
           deliveries.push(
-            await toDelivery(answers[at++]!, batch, { ...job, ...key, cache, maxSkewMs }),
+            await toDelivery(answers[at++]!, batch, { ...job, ...keys, cache, maxSkewMs }),
           )
         job.resolve(deliveries)
       }
@@ -95,21 +102,18 @@ export function http(url: string, options: http.Options = {}): Transport {
     }
   }
 
-  async function logKeyOf(
-    network: Uint8Array,
-    networkHex: string,
-    signal: AbortSignal,
-  ): Promise<LogKey> {
-    const { logKey, operator } = options
-    if (logKey !== undefined) return { logKey, operator }
-    let known = keys.get(networkHex)
-    if (known === undefined) {
-      known = readLogKey(base, network, { ...call, signal })
-      keys.set(networkHex, known)
-      known.catch(() => keys.delete(networkHex))
+  /** What the node said first, and what has taken its place since. */
+  function logKeysOf(networkHex: string, ask: () => ReturnType<typeof readLogKey>) {
+    let keys = known.get(networkHex)
+    if (keys === undefined) {
+      keys = ask().then((said) => ({
+        logKeys: [said.logKey],
+        operator: operator ?? said.operator,
+      }))
+      known.set(networkHex, keys)
+      keys.catch(() => known.delete(networkHex))
     }
-    const key = await known
-    return { ...key, operator: operator ?? key.operator }
+    return keys
   }
 
   return {
@@ -140,8 +144,8 @@ export function http(url: string, options: http.Options = {}): Transport {
 
 export declare namespace http {
   type Options = {
-    /** The operator's log key from the chain, P-256 X‖Y, 64 bytes. @default asked of the node once */
-    logKey?: Uint8Array | undefined
+    /** The operator's log key from the chain, P-256 X‖Y, 64 bytes; or with those that follow it. @default asked of the node */
+    logKey?: Uint8Array | readonly Uint8Array[] | undefined
     /** The operator's account, 20 bytes, that receipts must name. */
     operator?: Uint8Array | undefined
     /** @default globalThis.fetch */

@@ -32,7 +32,6 @@ export function mqtt(url: string, options: mqtt.Options): mqtt.Transport {
     clientId,
     key,
     keepaliveSeconds = 60,
-    logKey,
     maxBatches = 16,
     maxSkewMs = 300_000,
     operator,
@@ -42,6 +41,7 @@ export function mqtt(url: string, options: mqtt.Options): mqtt.Transport {
     username,
   } = options
   const cache = createCheckpointCache()
+  const logKeys = [options.logKey].flat()
   /** Who waits for the answer to the bytes of a digest. */
   const waiting = new Map<string, (answer: Answer) => void>()
   let client: MqttClient | undefined
@@ -157,7 +157,7 @@ export function mqtt(url: string, options: mqtt.Options): mqtt.Transport {
         })
         for (const [at, i] of positions.entries()) answers[i] = own[at]
       }
-      const rest = { cache, clock, logKey, maxSkewMs, network, operator }
+      const rest = { cache, clock, logKeys, maxSkewMs, network, operator }
       return Promise.all(
         batches.map(async (batch, i): Promise<Transport.Delivery> => {
           const answer = answers[i]
@@ -201,8 +201,8 @@ type ClosableTransport = Transport & {
 
 export declare namespace mqtt {
   type Options = {
-    /** The operator's log key from the chain, P-256 X‖Y, 64 bytes. */
-    logKey: Uint8Array
+    /** The operator's log key from the chain, P-256 X‖Y, 64 bytes; or with those that follow it, as with {@link http}. */
+    logKey: Uint8Array | readonly Uint8Array[]
     /** The operator's account, 20 bytes, that receipts must name. */
     operator?: Uint8Array | undefined
     /** Authorities of the broker's certificate, PEM. @default those of the system */

@@ -78,17 +78,13 @@ async function readDescription<value>(
   const url = `${base}/networks/${toHex(id)}`
   const answer = await request(url, { ...rest, timeoutMs, maxResponseBytes })
   if ('problem' in answer) throw toError(answer)
-  let described: Uint8Array
-  let value: value
   try {
     const json: Json = parseJson(answer.bytes)
-    described = fromHex(json.id as string)
-    value = parse(json)
+    if (!equalBytes(fromHex(json.id as string), id)) throw new TypeError('Of another network.')
+    return parse(json)
   } catch (cause) {
     throw new TransportError("The node's description of the network cannot be read.", { cause })
   }
-  if (!equalBytes(described, id)) throw new TransportError('The node described another network.')
-  return value
 }
 
 function parseLogKey(json: Json): NodeLogKey {

@@ -6,15 +6,15 @@ import type { Problem, QueuedBatch, Transport } from './transport.js'
 /**
  * What a node's answer means for a batch, whichever way it came: `delivered`
  * only with a receipt whose signed head covers this batch id, for this network,
- * under the log key, dated not before the batch and not after the device's
- * clock, give or take `maxSkewMs`.
+ * under a log key that counts, dated not before the batch and not after the
+ * device's clock, give or take `maxSkewMs`.
  */
 export async function toDelivery(
   answer: Answer,
   batch: QueuedBatch,
   options: toDelivery.Options,
 ): Promise<Transport.Delivery> {
-  const { cache, clock, logKey, maxSkewMs, network, operator } = options
+  const { cache, clock, logKeys, maxSkewMs, network, operator } = options
   if ('problem' in answer) {
     const { problem } = answer
     if (isProblem(problem, 'unknown-device'))
@@ -24,7 +24,12 @@ export async function toDelivery(
   }
   const { id, end, seq } = batch
   const receipt = answer.bytes
-  const verdict = await verifyReceipt(receipt, { cache, id, network, operator, publicKey: logKey })
+  const verify = (publicKey: Uint8Array) =>
+    verifyReceipt(receipt, { cache, id, network, operator, publicKey })
+  let verdict = await verify(logKeys[0]!)
+  if (!verdict.ok && verdict.reason === 'key')
+    // Once in years: loaded when it is needed.
+    verdict = await (await import('./followLogKey.js')).followLogKey(options, verify)
   const reason = verdict.ok
     ? checkTime(verdict.checkpoint.time, end, clock(), maxSkewMs)
     : verdict.reason
@@ -34,7 +39,7 @@ export async function toDelivery(
 }
 
 export declare namespace toDelivery {
-  type Options = LogKey & {
+  type Options = LogKeys & {
     cache: CheckpointCache
     /** The device's, ms. */
     clock: () => number
@@ -45,8 +50,15 @@ export declare namespace toDelivery {
   }
 }
 
-/** Whose receipts count: the key, P-256 X‖Y, and where it is known the account, 20 bytes. */
-export type LogKey = { logKey: Uint8Array; operator: Uint8Array | undefined }
+/** Whose receipts count. */
+export type LogKeys = {
+  /** P-256 X‖Y: the key that counts, and those that may take its place. Each loses it to a later one. */
+  readonly logKeys: Uint8Array[]
+  /** The account, 20 bytes, where it is known. */
+  readonly operator: Uint8Array | undefined
+  /** Asks for the key of now, where nobody else says which it is. */
+  readonly ask?: (() => Promise<{ logKey: Uint8Array }>) | undefined
+}
 
 /** Registration takes its time, and a node may be behind the chain: what waits goes on waiting. */
 export function toUnknownDevice(problem: Problem): TransportError {

@@ -95,6 +95,7 @@ describe('verifyBundle', () => {
       logKey: logSigner.publicKey,
       network,
       operator: new Uint8Array(20).fill(0x0b),
+      signedAt: window.end,
       window: { ...window, number: windowNumber },
     })
     expect(bundle.claims.map(({ entry }) => entry.value)).toEqual([1515n, 3015n, 4515n, 0n])

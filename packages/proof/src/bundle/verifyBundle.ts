@@ -42,7 +42,8 @@ import {
  * value and the reward.
  *
  * What only the chain knows: whether the epoch was posted (give `epochHash`),
- * who may sign for the operator (compare `logKey` and `operator`), and that the
+ * who could sign for the operator when (compare `logKey`, `operator` and
+ * `signedAt`), and that the
  * contracts in the configuration are the metric and the policy named here.
  * Whether a batch was left out takes the whole log, and whether the cumulative
  * rewards go on from the parent's takes the parent's ledger: `cumulative` and
@@ -77,12 +78,12 @@ export async function verifyBundle(
     // Last, so that whatever is wrong is named where it is; it also binds what no other hash does.
     if (!equalBytes(bytes.subarray(-32), sha256(bytes.subarray(0, -34))))
       fail('digest', 'The bundle must end in the hash of all before.')
-    const { logKey, network, operator, window } = epoch
+    const { logKey, network, operator, signedAt, window } = epoch
     const { ledgerTotal } = bundle
     const sum = claims.reduce((total, { cumulative }) => total + cumulative, 0n)
     return {
       ok: true,
-      ...{ claims, logKey, network, operator, window },
+      ...{ claims, logKey, network, operator, signedAt, window },
       complete: sum === ledgerTotal,
       epochHash: bundle.epochHash,
     }
@@ -108,12 +109,14 @@ export declare namespace verifyBundle {
         /** Whether these claims are all that was ever rewarded: their sum is the ledger's total. */
         complete: boolean
         epochHash: Uint8Array
-        /** The key that signed the log heads: compare it with the operator's on the chain. */
+        /** The key that signed the log heads: it must have been the operator's, on the chain, at `signedAt`. */
         logKey: Uint8Array
         /** Network id, 32 bytes. */
         network: Uint8Array
         /** Named by the log heads; `null` where the epoch has none. */
         operator: Uint8Array | null
+        /** Date of the latest log head, ms; `null` where the epoch has none. */
+        signedAt: number | null
         window: Window & { number: number }
       }
     | Failure
@@ -196,6 +199,7 @@ type CheckedEpoch = {
   network: Uint8Array
   operator: Uint8Array | null
   policy: ThresholdPolicy
+  signedAt: number | null
   window: Window & { number: number }
 }
 
@@ -222,6 +226,7 @@ async function checkEpoch(
 
   const logs: LogHead[] = []
   let operator: Uint8Array | null = null
+  let signedAt: number | null = null
   for (const [i, bytes] of bundle.checkpoints.entries()) {
     const verdict = await verifyCheckpoint(bytes, { network, publicKey: logKey })
     if (!verdict.ok)
@@ -235,6 +240,7 @@ async function checkEpoch(
     if (checkpoint.shard <= (logs.at(-1)?.shard ?? -1))
       fail(`checkpoint ${i}: shard`, 'Shards must ascend.')
     operator = checkpoint.operator
+    signedAt = Math.max(signedAt ?? 0, checkpoint.time)
     const { root, shard, size } = checkpoint
     logs.push({ root, shard, size })
   }
@@ -251,7 +257,7 @@ async function checkEpoch(
     fail('epoch hash', `What was posted is ${toHex(options.epochHash)}, not ${toHex(computed)}.`)
   const start = bundle.window * windowSeconds * 1000
   const window = { end: start + windowSeconds * 1000, number: bundle.window, start }
-  return { bundle, logKey, logs, metric, network, operator, policy, window }
+  return { bundle, logKey, logs, metric, network, operator, policy, signedAt, window }
 }
 
 function checkSchema({ schema }: EpochBundle, config: Config) {

@@ -70,34 +70,39 @@ export declare namespace encodeReceipt {
  */
 export function decodeReceipt(bytes: Uint8Array): DecodedReceipt {
   try {
-    const reader = createReader(bytes)
-    reader.tag(18)
-    reader.array(4)
-    const header = reader.bytes()
-    reader.map(1)
-    reader.labels(396)
-    reader.map(1)
-    reader.labels(-1)
-    reader.array(1)
-    const inclusion = createReader(reader.bytes())
-    reader.null()
-    const signature = reader.bytes(64)
-    reader.end()
-
-    inclusion.array(3)
-    const size = inclusion.uint()
-    const index = inclusion.uint()
-    const length = inclusion.array()
-    if (length > maxPath) throw new InvalidReceiptError()
-    const proof = new Uint8Array(32 * length)
-    for (let i = 0; i < length; i++) proof.set(inclusion.bytes(32), 32 * i)
-    inclusion.end()
-    const checkpoint = decodeCheckpointHeader(header)
-    if (size !== checkpoint.size || index >= size) throw new InvalidReceiptError()
-    return { ...checkpoint, index, proof, protected: header, signature }
+    return readReceipt(bytes)
   } catch (cause) {
     throw new MalformedCheckpointError('receipt', cause)
   }
+}
+
+/** The same for who says nothing of why: a page loads the words of no error that it never shows. */
+export function readReceipt(bytes: Uint8Array): DecodedReceipt {
+  const reader = createReader(bytes)
+  reader.tag(18)
+  reader.array(4)
+  const header = reader.bytes()
+  reader.map(1)
+  reader.labels(396)
+  reader.map(1)
+  reader.labels(-1)
+  reader.array(1)
+  const inclusion = createReader(reader.bytes())
+  reader.null()
+  const signature = reader.bytes(64)
+  reader.end()
+
+  inclusion.array(3)
+  const size = inclusion.uint()
+  const index = inclusion.uint()
+  const length = inclusion.array()
+  if (length > maxPath) throw new InvalidReceiptError()
+  const proof = new Uint8Array(32 * length)
+  for (let i = 0; i < length; i++) proof.set(inclusion.bytes(32), 32 * i)
+  inclusion.end()
+  const checkpoint = decodeCheckpointHeader(header)
+  if (size !== checkpoint.size || index >= size) throw new InvalidReceiptError()
+  return { ...checkpoint, index, proof, protected: header, signature }
 }
 
 /** Decoded, not verified: a checkpoint without its root, and a place in the log. */

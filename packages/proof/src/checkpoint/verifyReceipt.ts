@@ -1,7 +1,7 @@
 import { sha256, toHex, verifySignature } from '@machinefi/core'
 import { hashLeaf } from '../log/treeHash.js'
 import { foldInclusionPath } from '../log/verifyInclusion.js'
-import { type DecodedReceipt, decodeReceipt } from './encodeReceipt.js'
+import { type DecodedReceipt, readReceipt } from './encodeReceipt.js'
 import {
   type Checkpoint,
   checkCheckpoint,
@@ -26,7 +26,7 @@ export async function verifyReceipt(
   const { cache, id, publicKey } = options
   let receipt: DecodedReceipt
   try {
-    receipt = decodeReceipt(bytes)
+    receipt = readReceipt(bytes)
   } catch {
     return { ok: false, reason: 'malformed' }
   }

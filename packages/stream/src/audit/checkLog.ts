@@ -2,26 +2,27 @@ import { concatBytes, equalBytes } from '@machinefi/core'
 import {
   type CheckpointEvidence,
   createLog,
+  decodeCheckpoint,
   diffLog,
   type EpochEvidence,
   type Log,
   type LogHead,
   toCheckpointEvidence,
-  verifyCheckpoint,
 } from '@machinefi/proof'
 import { type NodeReader, NodeRefusedError } from './createNodeReader.js'
-import type { AuditedEpoch } from './openAuditChain.js'
+import type { AuditedEpoch, LogKeys } from './openAuditChain.js'
 import type { AuditStore, KeptCheckpoint } from './openAuditStore.js'
 import type { LogCopy } from './openLogCopy.js'
 import { maxEntries, readEntries } from './syncLog.js'
 import { type Finding, toFinding } from './Verdict.js'
+import { verifyHead } from './verifyHead.js'
 
 /**
  * Holds the logs of an epoch against everything that their operator signed and
  * posted before, as far as it was seen.
  */
 export async function checkLog(options: checkLog.Options): Promise<LogVerdict> {
-  const { copyOf, cutoff, earlier, epoch, evidence, logKey, network, readers, signal, store } =
+  const { copyOf, cutoff, earlier, epoch, evidence, logKeys, network, readers, signal, store } =
     options
   const shards = [...new Set([0, ...epoch.logs.map(({ shard }) => shard)])]
   const checkpoints: CheckpointEvidence[] = []
@@ -36,9 +37,10 @@ export async function checkLog(options: checkLog.Options): Promise<LogVerdict> {
     const odd = store.oddCheckpoints(copy.number)
     const last = await findSigned(copy, () => store.checkpointUpTo(copy.number, size))
     const promised = await findSigned(copy, () => store.checkpointAbove(copy.number, size, cutoff))
-    for (const head of [last, promised, ...odd])
-      if (head && logKey && (await isSigned(copy, head)))
-        checkpoints.push(toCheckpointEvidence(head.bytes, logKey))
+    for (const head of [last, promised, ...odd]) {
+      const publicKey = head && (await findKey(copy, head))
+      if (publicKey) checkpoints.push(toCheckpointEvidence(head.bytes, publicKey))
+    }
     if (!posted) continue
     if (isAt(copy.log, copy.size, posted)) {
       logs.set(shard, copy.log)
@@ -49,8 +51,8 @@ export async function checkLog(options: checkLog.Options): Promise<LogVerdict> {
     if (other) logs.set(shard, other)
     // The history that was copied, to guess by.
     else if (copy.size >= size) logs.set(shard, copy.log)
-    else if (last && logKey) {
-      const checkpoint = toCheckpointEvidence(last.bytes, logKey)
+    else if (last) {
+      const checkpoint = toCheckpointEvidence(last.bytes, (await findKey(copy, last))!)
       suspect = { checkpoint, shard, shown: odd.length > 0 }
     }
   }
@@ -100,21 +102,22 @@ export async function checkLog(options: checkLog.Options): Promise<LogVerdict> {
     copy: LogCopy,
     query: () => KeptCheckpoint | undefined,
   ): Promise<KeptCheckpoint | undefined> {
-    if (!logKey) return undefined
+    if (!logKeys) return undefined
     for (let head = query(); head; head = query()) {
-      if (await isSigned(copy, head)) return head
+      if (await findKey(copy, head)) return head
       store.dropCheckpoint(copy.number, head)
     }
     return undefined
   }
 
-  async function isSigned(copy: LogCopy, head: KeptCheckpoint): Promise<boolean> {
-    if (head.verified) return true
-    if (!logKey) return false
+  /** The key that a head was signed with; undefined if it is none that its operator answers for. */
+  async function findKey(copy: LogCopy, head: KeptCheckpoint): Promise<Uint8Array | undefined> {
+    if (!logKeys) return undefined
+    if (head.verified) return logKeys(decodeCheckpoint(head.bytes))
     const { operator } = copy
-    const { ok } = await verifyCheckpoint(head.bytes, { network, operator, publicKey: logKey })
-    if (ok) store.putCheckpoints(copy.number, [{ ...head, verified: true }])
-    return ok
+    const signed = await verifyHead(head.bytes, { logKeys, network, operator })
+    if (signed) store.putCheckpoints(copy.number, [{ ...head, verified: true }])
+    return signed?.publicKey
   }
 }
 
@@ -127,8 +130,8 @@ export declare namespace checkLog {
     earlier: { epoch: EpochEvidence; window: number } | undefined
     epoch: AuditedEpoch
     evidence: EpochEvidence
-    /** Of the operator, X‖Y. */
-    logKey: Uint8Array | undefined
+    /** Of the operator. */
+    logKeys: LogKeys | undefined
     /** Network id, 32 bytes. */
     network: Uint8Array
     /** Nodes of the operator. */

@@ -193,14 +193,14 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       return failed(error.shortMessage)
     }
     const { operator, shard } = node
-    const logKey = operator && (await chain.logKeyOf(operator))
-    if (!operator || !logKey) return failed('The node does not say which bonded operator runs it.')
+    const logKeys = operator && (await chain.logKeysOf(operator))
+    if (!operator || !logKeys) return failed('The node does not say which bonded operator runs it.')
     const copy = copyOf(operator, shard)
     const report = await syncLog({
       copy,
       headsFrom: headsFrom(node, copy),
       keyOf: chain.keyOf,
-      logKey,
+      logKeys,
       network: id,
       onProgress: (done, of) => onProgress?.({ done, of, step: 'download' }),
       partial: node.partial,
@@ -414,7 +414,7 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
       earlier: earlier && { epoch: await chain.evidence(earlier), window: earlier.window },
       epoch,
       evidence,
-      logKey: await chain.logKeyOf(operator),
+      logKeys: await chain.logKeysOf(operator),
       network: id,
       readers,
       signal,
@@ -591,7 +591,8 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     }
     const { protected: header, shard, signature } = given
     const operator = toHex(given.operator)
-    const publicKey = await chain.logKeyOf(operator)
+    // Perhaps one that was changed since: receipts live longer.
+    const publicKey = (await chain.logKeysOf(operator))?.(given)
     if (!publicKey) return false
     const about = { network: id, operator: given.operator, publicKey }
     const verdict =

@@ -4,15 +4,21 @@ import {
   type Epoch,
   type EpochStatus,
   type Network,
+  type Operator,
   readEpochStatus,
   readEpochs,
   readOperator,
   toContractError,
 } from '@machinefi/contracts'
 import { iSettlementAbi } from '@machinefi/contracts/abis'
-import { BaseError, fromHex, type Hex } from '@machinefi/core'
-import type { EpochEvidence } from '@machinefi/proof'
-import { zeroAddress } from 'viem'
+import { BaseError, equalBytes, fromHex, type Hex, publicKeyToAddress } from '@machinefi/core'
+import type { DecodedCheckpoint, EpochEvidence } from '@machinefi/proof'
+import {
+  type ContractFunctionArgs,
+  type ContractFunctionName,
+  type ContractFunctionReturnType,
+  zeroAddress,
+} from 'viem'
 import { toAccount } from 'viem/accounts'
 import { readContract } from 'viem/actions'
 import type { ChainConfig, ChainMember } from '../chain/chain.js'
@@ -38,7 +44,7 @@ export async function openAuditChain(
   })
   const members = new Map<string, ChainMember>()
   const epochs = new Map<Hex, AuditedEpoch>()
-  const logKeys = new Map<string, Uint8Array>()
+  const operators = new Map<string, Operator>()
   const configs = new Map<number, ChainConfig>()
   /** Whose state changed in the blocks that were read last. */
   let recent: readonly ChainMember[] = []
@@ -88,7 +94,7 @@ export async function openAuditChain(
 
   /** What became of an epoch that was pending. */
   async function update(epoch: AuditedEpoch) {
-    const { challengeEndsAt, epochHash } = await readLatest(epoch.window)
+    const { challengeEndsAt, epochHash } = await read('epoch', [epoch.window])
     // Not the latest any more: void, or taken back by a reorganisation.
     if (epochHash !== epoch.epochHash) epoch.status = 'void'
     else {
@@ -106,16 +112,31 @@ export async function openAuditChain(
     return config
   }
 
-  async function readLatest(window: number) {
+  /** An operator with its keys, which are in events: read again only after they have changed. */
+  async function readKeys(operator: Hex): Promise<Operator> {
+    const known = operators.get(operator)
+    const { logKey } = await read('operator', [operator])
+    if (known?.logKey && known.logKeyAddress === logKey.toLowerCase()) return known
+    const state = await readOperator(client, { fromBlock, network, operator })
+    operators.set(operator, state)
+    return state
+  }
+
+  async function read<
+    name extends ContractFunctionName<typeof iSettlementAbi, 'view'>,
+    const args extends ContractFunctionArgs<typeof iSettlementAbi, 'view', name>,
+  >(functionName: name, args: args) {
+    const { settlement: address } = network
     try {
-      return await readContract(client, {
-        abi: iSettlementAbi,
-        address: network.settlement,
-        functionName: 'epoch',
-        args: [window],
-      })
+      const call = { abi: iSettlementAbi, address, args, functionName }
+      return (await readContract(client, call as never)) as ContractFunctionReturnType<
+        typeof iSettlementAbi,
+        'view',
+        name,
+        args
+      >
     } catch (error) {
-      throw toContractError(error, { address: network.settlement, functionName: 'epoch' })
+      throw toContractError(error, { address, functionName })
     }
   }
 
@@ -134,14 +155,21 @@ export async function openAuditChain(
     config: readConfig,
     epochs: () => [...epochs.values()].sort((a, b) => a.window - b.window || a.attempt - b.attempt),
     epoch: (hash) => epochs.get(hash),
-    async logKeyOf(operator) {
-      const known = logKeys.get(operator)
-      if (known) return known
-      const { logKey } = await readOperator(client, { fromBlock, network, operator })
-      if (!logKey) return undefined
-      const key = fromHex(logKey)
-      logKeys.set(operator, key)
-      return key
+    async logKeysOf(operator) {
+      const state = await readKeys(operator)
+      if (!state.logKey) return undefined
+      const delay = state.formerLogKeys.length > 0 ? Number(await read('withdrawalDelay', [])) : 0
+      const keys = [
+        { logKey: state.logKey, until: Number.POSITIVE_INFINITY },
+        ...state.formerLogKeys.filter(({ changedAt }) => head.time <= (changedAt + delay) * 1000),
+      ].flatMap(({ logKey, until }) => {
+        if (!logKey) return []
+        const publicKey = fromHex(logKey)
+        return [{ address: publicKeyToAddress(publicKey), publicKey, untilMs: until * 1000 }]
+      })
+      return ({ logKey, time }) =>
+        keys.find(({ address, untilMs }) => time <= untilMs && equalBytes(address, logKey))
+          ?.publicKey
     },
     async evidence(epoch) {
       const { bytes } = await readConfig(epoch.window)
@@ -177,11 +205,17 @@ export type AuditChain = {
   /** All that was ever posted, voided attempts included, by window and attempt. */
   epochs(): AuditedEpoch[]
   epoch(hash: Hex): AuditedEpoch | undefined
-  /** The log key of an operator, X‖Y; undefined if it never bonded. */
-  logKeyOf(operator: Hex): Promise<Uint8Array | undefined>
+  /** The log keys of an operator; undefined if it never bonded. */
+  logKeysOf(operator: Hex): Promise<LogKeys | undefined>
   /** What the hash of an epoch is made of. */
   evidence(epoch: AuditedEpoch): Promise<EpochEvidence>
 }
+
+/**
+ * The key that a head names, X‖Y, if its operator answers for what that signed at the head's date: its
+ * key of now, or one that it changed since, and not longer ago than the contract takes proofs of it.
+ */
+export type LogKeys = (head: Pick<DecodedCheckpoint, 'logKey' | 'time'>) => Uint8Array | undefined
 
 /** An epoch as it was posted. */
 export type AuditedEpoch = Omit<Epoch, 'challengeEndsAt' | 'ledgerRoot' | 'logs' | 'operator'> & {

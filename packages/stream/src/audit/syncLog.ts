@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { equalBytes, sha256 } from '@machinefi/core'
 import { verifySignatureSync } from '@machinefi/core/node'
-import { decodeCheckpoint, verifyCheckpoint } from '@machinefi/proof'
+import { decodeCheckpoint } from '@machinefi/proof'
 import {
   BatchError,
   decodeBatch,
@@ -12,8 +12,10 @@ import {
   sigStructure,
 } from '@machinefi/telemetry'
 import { type NodeReader, NodeRefusedError } from './createNodeReader.js'
+import type { LogKeys } from './openAuditChain.js'
 import type { AuditStore, CopiedBatch, KeptCheckpoint } from './openAuditStore.js'
 import type { LogCopy } from './openLogCopy.js'
+import { verifyHead } from './verifyHead.js'
 
 /**
  * Brings the copy of a log up to the head that its node shows: the head's
@@ -27,7 +29,7 @@ import type { LogCopy } from './openLogCopy.js'
  * it gave is kept, and the next call goes on from there.
  */
 export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
-  const { copy, keyOf, logKey, network, onProgress, partial, signal, store } = options
+  const { copy, keyOf, logKeys, network, onProgress, partial, signal, store } = options
   const { paceMs = 60_000 } = options
   const report: SyncReport = {
     ...{ batches: 0, contradiction: false, foreign: false, problems: [], size: copy.size },
@@ -35,7 +37,6 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
   let bulk = true
   /** Batches that were refused for now. */
   let delayed = 0
-  const about = { network, operator: copy.operator, publicKey: logKey }
 
   const stop = new AbortController()
   const either = AbortSignal.any([stop.signal, ...(signal ? [signal] : [])])
@@ -102,17 +103,18 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
       if ((error as NodeRefusedError).status === 404) return undefined
       throw error
     }
-    const head = await verifyHead(bytes)
+    const head = await toHead(bytes)
     if (head) return head
     report.foreign = true
     report.problems.push('The head that the node shows is not one of this log.')
     return undefined
   }
 
-  async function verifyHead(bytes: Uint8Array): Promise<KeptCheckpoint | undefined> {
-    const verdict = await verifyCheckpoint(bytes, about)
-    if (!verdict.ok || verdict.checkpoint.shard !== copy.shard) return undefined
-    const { root, size, time } = verdict.checkpoint
+  async function toHead(bytes: Uint8Array): Promise<KeptCheckpoint | undefined> {
+    const { operator, shard } = copy
+    const signed = await verifyHead(bytes, { logKeys, network, operator })
+    if (signed?.checkpoint.shard !== shard) return undefined
+    const { root, size, time } = signed.checkpoint
     return { bytes, odd: !agrees({ root, size }), root, size, time, verified: true }
   }
 
@@ -186,7 +188,7 @@ export async function syncLog(options: syncLog.Options): Promise<SyncReport> {
         // What agrees with the copy proves nothing against anyone, and is verified if it is needed.
         if (agrees(head)) kept.push({ bytes, odd: false, root, size, time, verified: false })
         else if (odd < maxOdd) {
-          const other = await verifyHead(bytes)
+          const other = await toHead(bytes)
           if (!other) continue
           kept.push(other)
           odd++
@@ -353,8 +355,8 @@ export declare namespace syncLog {
     headsFrom?: number | undefined
     /** A member's key, X‖Y. */
     keyOf: (device: Uint8Array) => Uint8Array | undefined
-    /** Of the operator, X‖Y. */
-    logKey: Uint8Array
+    /** Of the operator. */
+    logKeys: LogKeys
     /** Network id, 32 bytes. */
     network: Uint8Array
     onProgress?: ((batches: number, of: number) => void) | undefined

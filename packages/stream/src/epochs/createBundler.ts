@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { fromHex } from '@machinefi/core'
 import {
   type ClaimEvidence,
+  decodeCheckpoint,
   type EpochBundle,
   encodeBundle,
   encodeBundleHead,
@@ -20,19 +21,21 @@ import type { Claim, EpochStore, StoredEpoch } from './openEpochStore.js'
  * rows.
  */
 export function createBundler(options: createBundler.Options): Bundler {
-  const { epochs, logKey, settler, store } = options
+  const { epochs, settler, store } = options
 
   function createFrame(open: OpenNetwork, epoch: StoredEpoch): Omit<EpochBundle, 'claims'> {
     const { network, schemas, state } = open
     const { chainId, factory, serial, windowSeconds } = network
+    const head = epoch.size === 0 ? undefined : store.checkpoint(state.number, epoch.size)!.bytes
     return {
       attempt: epoch.attempt,
-      checkpoints: epoch.size === 0 ? [] : [store.checkpoint(state.number, epoch.size)!.bytes],
+      checkpoints: head ? [head] : [],
       config: fromHex(epoch.config),
       epochHash: fromHex(epoch.posted!.epochHash),
       ledgerRoot: fromHex(epoch.ledgerRoot),
       ledgerTotal: epoch.ledgerTotal,
-      logKey,
+      // Perhaps one that was changed since.
+      logKey: head ? store.logKey(decodeCheckpoint(head).logKey)! : options.logKey,
       memberCount: epoch.posted!.memberCount,
       metric: epoch.metric.type,
       network: { chainId, factory: fromHex(factory), serial, windowSeconds },
@@ -123,7 +126,7 @@ export function createBundler(options: createBundler.Options): Bundler {
 export declare namespace createBundler {
   type Options = {
     epochs: EpochStore
-    /** X‖Y */
+    /** Of now, X‖Y. */
     logKey: Uint8Array
     settler: Settler
     store: Store

@@ -167,7 +167,7 @@ export declare namespace createGateway {
   type Options = {
     /** Its data directory, with the devices that `openGatewayStore` has created. */
     directory: string
-    /** URL of the stream node. Its log key is asked of it once. */
+    /** URL of the stream node. Its log key is asked of it, and again when it has changed. */
     node: string
     /** Milliseconds since the Unix epoch. @default Date.now */
     clock?: (() => number) | undefined

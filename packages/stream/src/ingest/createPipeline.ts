@@ -1,6 +1,12 @@
-import { type Signer, sha256 } from '@machinefi/core'
+import { equalBytes, publicKeyToAddress, type Signer, sha256 } from '@machinefi/core'
 import { verifySignatureSync } from '@machinefi/core/node'
-import { createLog, encodeReceipt, type Log, signCheckpoint } from '@machinefi/proof'
+import {
+  createLog,
+  decodeCheckpoint,
+  encodeReceipt,
+  type Log,
+  signCheckpoint,
+} from '@machinefi/proof'
 import { checkRecords, type Schema, type SignedBatch, sigStructure } from '@machinefi/telemetry'
 import { StoreFailedError } from '../errors.js'
 import type { Member, MemberTable } from '../network/createMemberTable.js'
@@ -15,6 +21,7 @@ import type { Commit, Store } from '../store/openStore.js'
  */
 export function createPipeline(options: createPipeline.Options): Pipeline {
   const { clock, operator, refreshMembers, signer, store } = options
+  const logKey = publicKeyToAddress(signer.publicKey)
   const { commitDelayMs, maxCommit, maxCommitDelayMs, maxPending, maxPendingBytes, maxSkewMs } =
     options.limits
   const stats: PipelineStats = {
@@ -113,6 +120,9 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
   function refuseAll(network: NetworkState, batches: number, bytes: number): Problem | undefined {
     if (failure) return toProblem('unavailable', failure.shortMessage)
     if (closed) return toProblem('unavailable', 'The node is shutting down.', 5)
+    // What this key signs from the change on binds nobody.
+    if (network.foreignKey)
+      return toProblem('unavailable', 'Its operator has changed the log key.', 60)
     if (clock() < network.arrived - maxSkewMs)
       return toProblem(
         'clock',
@@ -246,7 +256,10 @@ export function createPipeline(options: createPipeline.Options): Pipeline {
         ),
       })
     }
-    const checkpoint = store.checkpoint(network.number, known.index + 1)!
+    let checkpoint = store.checkpoint(network.number, known.index + 1)!
+    // A device may know no key but the one of now; the last head is always signed with it.
+    if (!equalBytes(decodeCheckpoint(checkpoint.bytes).logKey, logKey))
+      checkpoint = store.lastCheckpoint(network.number)!
     const proof = network.log.inclusionProof(known.index, checkpoint.size)
     job.settle(job, {
       ok: true,
@@ -466,7 +479,7 @@ export type PipelineStats = {
 export type Outcome =
   | {
       readonly ok: true
-      /** It was in the log already; the receipt is the one it got first. */
+      /** It was in the log already; the receipt is the one it got first, unless another key signed that. */
       readonly duplicate: boolean
       readonly index: number
       readonly late: boolean
@@ -487,6 +500,8 @@ export type NetworkState = {
   arrived: number
   /** End of the last window that was cut, ms. */
   cutEnd: number
+  /** Whether the operator answers for another log key than the node's. */
+  foreignKey: boolean
 }
 
 /** What a network asks of a batch. */

@@ -53,6 +53,7 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
       cuts.reduce((latest, { at }) => Math.max(latest, at), 0),
     ),
     cutEnd: cut ? (cut.window + 1) * windowMs : 0,
+    foreignKey: false,
   }
 
   /** Whose state changed in the blocks that were read last, and the hash of the last of them. */
@@ -106,13 +107,15 @@ export async function openNetwork(options: openNetwork.Options): Promise<OpenNet
 
   /** The operator answers for what this node signs, but never for another key than its own. */
   function assertLogKey({ logKey: bonded }: OperatorState) {
-    if (bonded === undefined || bonded === logKey) return
+    state.foreignKey = bonded !== undefined && bonded !== logKey
+    if (!state.foreignKey) return
     throw new NodeConfigurationError('The operator is bonded with another log key.', {
       metaMessages: [
         `Network: ${network.id}`,
         `Operator: ${chain.operator}`,
-        `Bonded: ${bonded}`,
+        `On chain: ${bonded}`,
         `This node's: ${logKey}`,
+        'A node starts with the key on chain; `machinefi node rotate-key` changes that.',
       ],
     })
   }

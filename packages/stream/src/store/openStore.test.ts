@@ -1,7 +1,7 @@
 import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { toHex } from '@machinefi/core'
+import { publicKeyToAddress, toHex } from '@machinefi/core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { closeDatabase, openDatabase } from './openDatabase.js'
 import { dayMs, formatDay } from './openRowFiles.js'
@@ -212,6 +212,28 @@ test('behavior: a network may be added', () => {
   const store = open({ networks: [new Uint8Array(32).fill(2), network] })
   expect(store.numberOf(network)).toBe(1)
   expect(store.numberOf(new Uint8Array(32).fill(2))).toBe(2)
+})
+
+test('behavior: the last head is signed by another key, and the keys of all are kept', () => {
+  const store = open()
+  const [first, second] = [new Uint8Array(64).fill(1), new Uint8Array(64).fill(2)]
+  store.claimLogKey(first, false)
+  store.append([commit(0, 5)])
+  store.append([commit(5, 5)])
+  expect(() => store.claimLogKey(second, false)).toThrow(
+    'The data directory belongs to another logKey.',
+  )
+  store.claimLogKey(second, true)
+  const [before, last] = store.checkpoints(1, 1, 10)
+  const renewed = { ...last!, bytes: Buffer.of(7), time: last!.time + 1000 }
+  store.renewCheckpoint(1, renewed)
+  store.close()
+  const again = open()
+  again.claimLogKey(second, false)
+  expect(again.checkpoints(1, 1, 10)).toEqual([before, renewed])
+  for (const key of [first, second])
+    expect(again.logKey(publicKeyToAddress(key))).toEqual(Buffer.from(key))
+  expect(again.logKey(new Uint8Array(20))).toBeUndefined()
 })
 
 test('error: acknowledged rows are missing', () => {

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Assurance, assurances } from '@machinefi/contracts'
-import { type Algorithm, equalBytes, toHex } from '@machinefi/core'
+import { type Algorithm, equalBytes, publicKeyToAddress, toHex } from '@machinefi/core'
 import { DataDirectoryError } from '../errors.js'
 import {
   closeDatabase,
@@ -20,7 +20,7 @@ import { dayMs, openRowFiles, type RowFiles, syncDirectory } from './openRowFile
  *
  * @param options.identity what the directory belongs to: written when it is new, compared later.
  * @throws {DataDirectoryError} another process holds it, it belongs to another
- *   chain, operator or log key, or something acknowledged is missing.
+ *   chain or operator, or something acknowledged is missing.
  */
 export function openStore(options: openStore.Options): Store {
   const { directory, identity, networks: ids } = options
@@ -88,16 +88,15 @@ export function openStore(options: openStore.Options): Store {
           if (held.size > 0)
             throw new DataDirectoryError(`The data directory does not say which ${name} it has.`)
           db.prepare('INSERT INTO meta VALUES (?, ?)').run([name, value])
-        } else if (before !== value)
-          throw new DataDirectoryError(`The data directory belongs to another ${name}.`, {
-            kind: 'input',
-            metaMessages: [
-              `Directory: ${directory}`,
-              `It holds: ${before}`,
-              `Configured: ${value}`,
-            ],
-          })
+        } else if (before !== value) throw foreign(name, before, value)
       }
+    })
+  }
+
+  function foreign(name: string, before: string, value: string) {
+    return new DataDirectoryError(`The data directory belongs to another ${name}.`, {
+      kind: 'input',
+      metaMessages: [`Directory: ${directory}`, `It holds: ${before}`, `Configured: ${value}`],
     })
   }
 
@@ -370,6 +369,29 @@ export function openStore(options: openStore.Options): Store {
       const row = first<CheckpointRow>(query.lastCheckpoint, network * span, (network + 1) * span)
       return row && toCheckpoint(row)
     },
+    renewCheckpoint(network, { bytes, size, time }) {
+      db.prepare('UPDATE checkpoints SET time = ?, bytes = ? WHERE key = ?').run([
+        time,
+        bytes,
+        network * span + size,
+      ])
+    },
+    logKey: (address) =>
+      first<[Uint8Array]>(
+        db.prepare('SELECT public_key FROM log_keys WHERE address = ?').raw(),
+        address,
+      )?.[0],
+    claimLogKey(publicKey, mayChange) {
+      const address = publicKeyToAddress(publicKey)
+      const logKey = toHex(address)
+      const [before = logKey] =
+        first<[string]>(db.prepare("SELECT value FROM meta WHERE name = 'logKey'").raw()) ?? []
+      if (before !== logKey && !mayChange) throw foreign('logKey', before, logKey)
+      transaction(db, () => {
+        db.prepare("INSERT OR REPLACE INTO meta VALUES ('logKey', ?)").run([logKey])
+        db.prepare('INSERT OR IGNORE INTO log_keys VALUES (?, ?)').run([address, publicKey])
+      })
+    },
     checkpoints: (network, fromSize, limit) =>
       (
         query.checkpoints.all([
@@ -495,7 +517,7 @@ export function openStore(options: openStore.Options): Store {
 export declare namespace openStore {
   type Options = {
     directory: string
-    /** Names and values that must never change for a directory: genesis hash, operator, log key … */
+    /** Names and values that must never change for a directory: genesis hash, operator … */
     identity: Readonly<Record<string, string>>
     /** Network ids; those that the directory holds must be among them. */
     networks: readonly Uint8Array[]
@@ -548,6 +570,12 @@ export type Store = {
   /** The first checkpoint whose size is at least `atLeast`. */
   checkpoint(network: number, atLeast: number): StoredCheckpoint | undefined
   lastCheckpoint(network: number): StoredCheckpoint | undefined
+  /** Puts another signature of the same head in the place of the one that is there. */
+  renewCheckpoint(network: number, checkpoint: StoredCheckpoint): void
+  /** A key that checkpoints were signed with, X‖Y, by its address. */
+  logKey(address: Uint8Array): Uint8Array | undefined
+  /** Notes with which key, X‖Y, checkpoints are signed from now on. @throws {DataDirectoryError} it was another, and may not change. */
+  claimLogKey(publicKey: Uint8Array, mayChange: boolean): void
   /** Checkpoints from a size on, in order. */
   checkpoints(network: number, fromSize: number, limit: number): StoredCheckpoint[]
 
@@ -707,6 +735,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS checkpoints (
     key INTEGER PRIMARY KEY, time INTEGER NOT NULL, bytes BLOB NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS log_keys (address BLOB PRIMARY KEY, public_key BLOB NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS days (
     network INTEGER NOT NULL, day INTEGER NOT NULL, count INTEGER NOT NULL, end INTEGER NOT NULL,
     expired INTEGER NOT NULL, PRIMARY KEY (network, day)

@@ -99,7 +99,7 @@ async function open(
           options.strangers
             ? undefined
             : members.find((m) => toHex(m.device) === toHex(device))?.publicKey,
-        logKey: t.logSigner.publicKey,
+        logKeys: () => t.logSigner.publicKey,
         network: t.id,
         paceMs: options.paceMs,
         partial,

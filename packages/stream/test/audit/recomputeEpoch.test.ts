@@ -42,7 +42,7 @@ test('default: what an honest node posts', async () => {
   const report = await syncLog({
     copy,
     keyOf: (device) => members.find((m) => toHex(m.device) === toHex(device))?.publicKey,
-    logKey: t.logSigner.publicKey,
+    logKeys: () => t.logSigner.publicKey,
     network: t.id,
     partial: { from: 0, parts: [], size: 0 },
     reader: createNodeReader({ network: t.chain.network.id, url }),

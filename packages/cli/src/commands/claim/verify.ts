@@ -1,8 +1,9 @@
-import { readEpoch, readNetwork, readOperator } from '@machinefi/contracts'
+import { isLogKey, readEpoch, readNetwork, readOperator } from '@machinefi/contracts'
 import { BaseError, formatDid, fromHex, parseDid, toHex } from '@machinefi/core'
 import { decodeBundle, decodeConfig, networkId, verifyBundle } from '@machinefi/proof'
 import { openReader } from '../../chain/createChainClient.js'
 import { identifyContracts } from '../../chain/identifyContracts.js'
+import { toSigned } from '../../claims/toSigned.js'
 import type { Context } from '../../context.js'
 import { formatWindow } from '../../options/parseWindow.js'
 import { readInput } from '../../options/readInput.js'
@@ -29,9 +30,9 @@ export async function verifyClaims(
 ): Promise<void> {
   const bytes = await readInput(file, context)
   if (options.checkChain && options.network === undefined) throw new NetworkMissingError()
-  const { logKey, ...posted } = options.checkChain
+  const { poster, ...posted } = options.checkChain
     ? await readPosted(bytes, options)
-    : { ...(options.epoch ? { epochHash: fromHex(options.epoch) } : {}), logKey: undefined }
+    : { ...(options.epoch ? { epochHash: fromHex(options.epoch) } : {}), poster: undefined }
   const device = options.device === undefined ? undefined : parseDid(options.device)
   // All claims are checked even where one is asked for: a bundle is good or it is not.
   const verdict = await verifyBundle(bytes, posted)
@@ -41,8 +42,11 @@ export async function verifyClaims(
   }
   if (options.network !== undefined && options.network.toLowerCase() !== toHex(verdict.network))
     throw new ClaimRefusedError('network', `it is of ${toHex(verdict.network)}`)
-  if (logKey !== undefined && logKey !== toHex(verdict.logKey))
-    throw new ClaimRefusedError('log key', `the operator that posted is bonded with ${logKey}`)
+  if (poster && !isLogKey(poster, toSigned(verdict)))
+    throw new ClaimRefusedError(
+      'log key',
+      `it was not that of the operator that posted, whose key is ${poster.logKey}`,
+    )
   const claims = verdict.claims
     .filter((claim) => device === undefined || toHex(claim.device) === toHex(device))
     .map(({ device, ...claim }) => ({ did: formatDid(device), ...claim }))
@@ -110,8 +114,8 @@ async function readPosted(bytes: Uint8Array, options: Options) {
         'config',
         `the contract at ${toHex(address)} is not the ${name} that this version knows`,
       )
-  const { logKey } = await readOperator(client, { network: onChain, operator: epoch.operator })
-  return { epochHash: fromHex(epoch.epochHash), logKey }
+  const poster = await readOperator(client, { network: onChain, operator: epoch.operator })
+  return { epochHash: fromHex(epoch.epochHash), poster }
 }
 
 export class NetworkMissingError extends BaseError {
