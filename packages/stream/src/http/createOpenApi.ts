@@ -96,7 +96,8 @@ const readersOf = {
   network: 'auditors of the network',
 }
 
-const readerProblems: ProblemReason[] = [
+/** What is said of a signed request that cannot be taken. */
+export const readerProblems: readonly ProblemReason[] = [
   'unsigned',
   'request-signature',
   'repeated',

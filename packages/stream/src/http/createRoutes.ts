@@ -20,7 +20,7 @@ import type { OpenNetwork } from '../network/openNetwork.js'
 import type { ProblemReason } from '../problems.js'
 import type { Relay } from '../relay/createRelay.js'
 import type { Store } from '../store/openStore.js'
-import { createOpenApi } from './createOpenApi.js'
+import { createOpenApi, readerProblems } from './createOpenApi.js'
 import {
   type Call,
   ProblemError,
@@ -173,7 +173,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         'What the node knows of a device: membership and seq; of a private network, gaps and counts only by a signed request',
       constrained: true,
       returns: [json],
-      problems: notDevice,
+      problems: [...notDevice, ...readerProblems.filter((reason) => reason !== 'unsigned')],
       async handle(call) {
         const open = networkOf(call)
         const member = await deviceOf(call, open)

@@ -151,6 +151,10 @@ export async function showNetwork(options: Options, context: Context): Promise<v
             : 'never slashed, but not listed: it may not post',
       ],
       ['log key', operator.logKey ?? 'none: it never bonded'],
+      ...operator.formerLogKeys.map(({ address, changedAt, logKey }): [string, string] => [
+        'before',
+        `${logKey ?? address} until ${new Date(1000 * changedAt).toISOString().replace('.000Z', 'Z')}`,
+      ]),
     )
   lines.push(
     ['takeover', `${seconds(config.takeoverDelay)} after which another listed operator may post`],
