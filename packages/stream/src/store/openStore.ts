@@ -93,10 +93,11 @@ export function openStore(options: openStore.Options): Store {
     })
   }
 
-  function foreign(name: string, before: string, value: string) {
+  function foreign(name: string, before: string, value: string, ...hints: string[]) {
+    const held = [`Directory: ${directory}`, `It holds: ${before}`, `Configured: ${value}`]
     return new DataDirectoryError(`The data directory belongs to another ${name}.`, {
       kind: 'input',
-      metaMessages: [`Directory: ${directory}`, `It holds: ${before}`, `Configured: ${value}`],
+      metaMessages: [...held, ...hints],
     })
   }
 
@@ -386,7 +387,13 @@ export function openStore(options: openStore.Options): Store {
       const logKey = toHex(address)
       const [before = logKey] =
         first<[string]>(db.prepare("SELECT value FROM meta WHERE name = 'logKey'").raw()) ?? []
-      if (before !== logKey && !mayChange) throw foreign('logKey', before, logKey)
+      if (before !== logKey && !mayChange)
+        throw foreign(
+          'logKey',
+          before,
+          logKey,
+          'Until the key is changed on chain, in all its networks, the node starts with the one before: see `machinefi node rotate-key`.',
+        )
       transaction(db, () => {
         db.prepare("INSERT OR REPLACE INTO meta VALUES ('logKey', ?)").run([logKey])
         db.prepare('INSERT OR IGNORE INTO log_keys VALUES (?, ?)').run([address, publicKey])
