@@ -269,4 +269,38 @@ test('behavior: a change that was cut short is gone on with, and can be taken ba
   ).rejects.toThrow('its first bond sets it')
 }, 60_000)
 
+test('behavior: an operator answers for a key that was its own between two looks of an auditor', async () => {
+  const t = await startNetwork(chain, cleanups)
+  const signer = createSoftwareSigner()
+  await t.register([signer])
+  await t.setTime(t.network.firstWindow * dayMs + hourMs)
+  expect(await t.operator.send(signer, 0, [100])).toBe('ok')
+  const { network } = t
+  const auditor = await createAuditor({
+    client: t.chain.createClient(5),
+    clock: () => t.now,
+    dataDir: t.createDirectory(),
+    deployment: t.deployment,
+    fromBlock: t.fromBlock,
+    network,
+    nodeUrl: await t.operator.node.listen({ port: 0 }),
+  })
+  cleanups.push(() => auditor.close())
+  expect(await auditor.sync()).toMatchObject([{ problems: [], size: 1 }])
+
+  const between = createSoftwareSigner()
+  for (const { publicKey } of [between, t.operator.logSigner])
+    await rotateLogKey(t.operator.client, { logKey: toHex(publicKey), network })
+  const fork = await signCheckpoint({
+    network: fromHex(network.id),
+    operator: fromHex(t.operator.account.address),
+    root: new Uint8Array(32).fill(7),
+    ...{ shard: 0, signer: between, size: 1, time: t.now },
+  })
+  expect(await auditor.keep(fork)).toBe(true)
+  await t.setTime((t.network.firstWindow + 1) * dayMs + 10 * minuteMs)
+  expect(await t.operator.node.settle()).toHaveLength(1)
+  expect(await auditor.act()).toContainEqual(expect.objectContaining({ kind: 'proven' }))
+}, 60_000)
+
 const addressOf = ({ publicKey }: Signer) => toHex(publicKeyToAddress(publicKey))
