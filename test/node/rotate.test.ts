@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { isLogKey, proveFraud, readOperator, rotateLogKey } from '@machinefi/contracts'
 import { fromHex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
 import { createDevice, createSoftwareSigner, type Device, http } from '@machinefi/device'
@@ -12,6 +13,7 @@ import { rotateNodeKey } from '@machinefi/stream'
 import { createAuditor } from '@machinefi/stream/audit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startChain } from '../../packages/contracts/test/startChain.js'
+import { closeDatabase, openDatabase } from '../../packages/stream/src/store/openDatabase.js'
 import { type Chain, dayMs, hourMs, minuteMs, startNetwork, walker } from './startNetwork.js'
 
 // An operator changes the key of its log, against the real contracts: devices deliver through both keys,
@@ -267,6 +269,69 @@ test('behavior: a change that was cut short is gone on with, and can be taken ba
       networks: [t.network],
     }),
   ).rejects.toThrow('its first bond sets it')
+}, 60_000)
+
+test('behavior: a directory of before keys could change', async () => {
+  const t = await startNetwork(chain, cleanups)
+  const signer = createSoftwareSigner()
+  await t.register([signer])
+  const start = t.network.firstWindow
+  await t.setTime(start * dayMs + hourMs)
+  expect(await t.operator.send(signer, 0, [100])).toBe('ok')
+  await t.setTime((start + 1) * dayMs + 10 * minuteMs)
+  expect(await t.operator.node.settle()).toHaveLength(1)
+  expect(await t.operator.send(signer, 1, [100])).toBe('ok')
+  await t.operator.node.close()
+  const database = openDatabase(join(t.operator.dataDir, 'node.db'))
+  database.exec('DELETE FROM log_keys')
+  closeDatabase(database)
+
+  const [before, after] = [t.operator.logSigner, createSoftwareSigner()]
+  await rotateNodeKey({
+    client: t.operator.client,
+    dataDir: t.operator.dataDir,
+    deployment: t.deployment,
+    logSigner: after,
+    networks: [t.network],
+  })
+  t.operator.node = await t.operator.open({ logSigner: after })
+  await t.operator.node.listen({ port: 0 })
+  const verdict = await verifyBundle(await t.operator.bytes(`/epochs/${start}/bundle`))
+  expect(verdict).toMatchObject({ logKey: before.publicKey, ok: true })
+}, 60_000)
+
+test('behavior: an operator answers for a key that was its own between two looks of an auditor', async () => {
+  const t = await startNetwork(chain, cleanups)
+  const signer = createSoftwareSigner()
+  await t.register([signer])
+  await t.setTime(t.network.firstWindow * dayMs + hourMs)
+  expect(await t.operator.send(signer, 0, [100])).toBe('ok')
+  const { network } = t
+  const auditor = await createAuditor({
+    client: t.chain.createClient(5),
+    clock: () => t.now,
+    dataDir: t.createDirectory(),
+    deployment: t.deployment,
+    fromBlock: t.fromBlock,
+    network,
+    nodeUrl: await t.operator.node.listen({ port: 0 }),
+  })
+  cleanups.push(() => auditor.close())
+  expect(await auditor.sync()).toMatchObject([{ problems: [], size: 1 }])
+
+  const between = createSoftwareSigner()
+  for (const { publicKey } of [between, t.operator.logSigner])
+    await rotateLogKey(t.operator.client, { logKey: toHex(publicKey), network })
+  const fork = await signCheckpoint({
+    network: fromHex(network.id),
+    operator: fromHex(t.operator.account.address),
+    root: new Uint8Array(32).fill(7),
+    ...{ shard: 0, signer: between, size: 1, time: t.now },
+  })
+  expect(await auditor.keep(fork)).toBe(true)
+  await t.setTime((t.network.firstWindow + 1) * dayMs + 10 * minuteMs)
+  expect(await t.operator.node.settle()).toHaveLength(1)
+  expect(await auditor.act()).toContainEqual(expect.objectContaining({ kind: 'proven' }))
 }, 60_000)
 
 const addressOf = ({ publicKey }: Signer) => toHex(publicKeyToAddress(publicKey))

@@ -1,12 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type AnyClient, type Deployment, type Network, rotateLogKey } from '@machinefi/contracts'
+import {
+  type AnyClient,
+  type Deployment,
+  type Network,
+  readOperator,
+  rotateLogKey,
+} from '@machinefi/contracts'
 import { fromHex, type Hex, publicKeyToAddress, type Signer, toHex } from '@machinefi/core'
+import { decodeCheckpoint } from '@machinefi/proof'
 import type { Account } from 'viem'
 import { assertLogSigner } from './assertLogSigner.js'
 import type { Chain } from './chain/chain.js'
 import { openChain } from './chain/openChain.js'
 import { ChainBehindError, NodeConfigurationError } from './errors.js'
-import { openStore } from './store/openStore.js'
+import { openStore, type Store } from './store/openStore.js'
 
 /**
  * Changes the key of a stopped node's log in all its networks. What the key
@@ -30,9 +37,10 @@ export async function rotateNodeKey(options: rotateNodeKey.Options): Promise<Rot
   if (!first) throw new NodeConfigurationError('A node serves at least one network.')
   const logKey = toHex(publicKeyToAddress(logSigner.publicKey))
   const chains = networks.map((network) => openChain(client, { account, deployment, network }))
+  const { operator } = chains[0]!
   const store = openStore({
     directory: dataDir,
-    identity: { chain: await chains[0]!.genesisHash(), operator: chains[0]!.operator },
+    identity: { chain: await chains[0]!.genesisHash(), operator },
     networks: networks.map(({ id }) => fromHex(id)),
   })
   try {
@@ -40,8 +48,9 @@ export async function rotateNodeKey(options: rotateNodeKey.Options): Promise<Rot
     const unbonded = networks.find((_, i) => keys[i]!.logKey === undefined)
     if (unbonded)
       throw new NodeConfigurationError('The operator has no log key yet: its first bond sets it.', {
-        metaMessages: [`Network: ${unbonded.id}`, `Operator: ${chains[0]!.operator}`],
+        metaMessages: [`Network: ${unbonded.id}`, `Operator: ${operator}`],
       })
+    for (const network of networks) await keepLogKey(store, { client, network, operator })
     const signedAt = networks.map(
       ({ id }) => store.lastCheckpoint(store.numberOf(fromHex(id)))?.time ?? 0,
     )
@@ -88,6 +97,24 @@ export type RotatedKey = {
   logKey: Hex
   network: Hex
   transaction: Hex
+}
+
+/**
+ * Notes the public key that signed so far, which bundles need: a directory that was made before keys
+ * could change has its address alone, and no node has been started with it since.
+ */
+async function keepLogKey(
+  store: Store,
+  { client, network, operator }: { client: AnyClient; network: Network; operator: Hex },
+): Promise<void> {
+  const last = store.lastCheckpoint(store.numberOf(fromHex(network.id)))
+  if (!last) return
+  const address = decodeCheckpoint(last.bytes).logKey
+  if (store.logKey(address)) return
+  const { formerLogKeys, logKey, logKeyAddress } = await readOperator(client, { network, operator })
+  const keys = [{ address: logKeyAddress, logKey }, ...formerLogKeys]
+  const signed = keys.find((key) => key.address.toLowerCase() === toHex(address))?.logKey
+  if (signed) store.keepLogKey(fromHex(signed))
 }
 
 /** Until a block has a time: the change is in a later one. */

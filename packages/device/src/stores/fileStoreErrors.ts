@@ -23,18 +23,24 @@ export class StoreDamagedError extends BaseError {
   }
 }
 
-/** The store belongs to another key or network, or holds unsigned readings of another schema. */
+/** The store belongs to another key or network, holds unsigned readings of another schema, or is of another version. */
 export class StoreMismatchError extends BaseError {
   override readonly name = 'StoreMismatchError'
   readonly field: StoreMismatchError.Field
   constructor(path: string, field: StoreMismatchError.Field) {
     super(`The store is of another ${field}: ${path}`, {
       kind: 'input',
-      metaMessages: [
-        field === 'schema'
-          ? 'It holds readings that are not signed yet: flush them with their schema first.'
-          : 'Every device in every network needs a directory of its own.',
-      ],
+      metaMessages:
+        field === 'format'
+          ? [
+              'Another version of this package wrote it, which alone can read it: deliver with that what waits.',
+              'Then move the directory away to start anew: the device resumes above the seq its node knows.',
+            ]
+          : [
+              field === 'schema'
+                ? 'It holds readings that are not signed yet: flush them with their schema first.'
+                : 'Every device in every network needs a directory of its own.',
+            ],
     })
     this.field = field
   }

@@ -11,6 +11,7 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { defineSchema } from '@machinefi/telemetry'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createReferenceStore } from '../../test/createReferenceStore.js'
@@ -160,6 +161,21 @@ describe('reopening', () => {
     for (const [field, other] of others)
       await expect(openStore().open(other)).rejects.toMatchObject(mismatch(field))
     expect((await contentsOf(openStore())).rows).toEqual([rowAt(1)])
+
+    // As the version before wrote it: only its number is looked at.
+    const path = join(dir, 'store', '00000001.segment')
+    const bytes = await readFile(path)
+    const head = bytes.subarray(9, 9 + bytes.readUInt32BE(1))
+    head[1] = 1
+    bytes.writeUInt32BE(crc32(head), 5)
+    await writeFile(path, bytes)
+    await expect(openStore().open(identity)).rejects.toMatchObject({
+      ...mismatch('format'),
+      metaMessages: [
+        expect.stringMatching(/deliver with that what waits/),
+        expect.stringMatching(/move the directory away/),
+      ],
+    })
   })
 
   test('behavior: another schema, once the readings of the first are signed', async () => {

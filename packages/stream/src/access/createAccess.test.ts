@@ -1,10 +1,12 @@
 import { request as send } from 'node:http'
+import { syncBuiltinESMExports } from 'node:module'
+import os from 'node:os'
 import { signRequest } from '@machinefi/contracts'
 import { formatDid, publicKeyToAddress, toHex } from '@machinefi/core'
 import { decodeBatch } from '@machinefi/telemetry'
 import { createClient, custom } from 'viem'
 import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { signSteps } from '../../test/createFakeChain.js'
 import {
   createTestNode,
@@ -350,6 +352,19 @@ describe('attacks', () => {
     )
   })
 
+  test('error: expired while the chain was asked', async () => {
+    await using t = await createPrivateNode()
+    const { access } = t.chain
+    t.chain.access = (...about) => {
+      t.now += 10 * minuteMs
+      return access(...about)
+    }
+    const { headers, url } = await capture(t)
+    expect(await toOutcome(await fetch(url, { headers }))).toBe(
+      'request-signature: It has expired while the chain was asked.',
+    )
+  })
+
   test('error: a flood of nonces', async () => {
     await using t = await createPrivateNode({ limits: { maxNonces: 5, maxNoncesOfAccount: 3 } })
     const of = (account: PrivateKeyAccount, device: number) =>
@@ -454,6 +469,26 @@ describe('createAuthorities', () => {
     expect(find('localhost', true)).toBeUndefined()
     for (const odd of ['', 'a b', 'x@localhost:4270', 'localhost:4270/', ':', 'localhost:99999'])
       expect(find(odd, true)).toBeUndefined()
+  })
+
+  test('behavior: an address that the machine gets later', () => {
+    const authorities = createAuthorities()
+    authorities.listenAt({ host: '0.0.0.0', url: 'http://127.0.0.1:4270' })
+    const address = '203.0.113.7'
+    const find = () => authorities.find(`${address}:4270`, { isLocal: false })
+    expect(find()).toBeUndefined()
+    const before = os.networkInterfaces()
+    const spy = vi.spyOn(os, 'networkInterfaces').mockImplementation(() => ({
+      ...before,
+      wlan9: [{ ...Object.values(before)[0]![0]!, address, internal: false }],
+    }))
+    syncBuiltinESMExports()
+    try {
+      expect(find()).toBe(`${address}:4270`)
+    } finally {
+      spy.mockRestore()
+      syncBuiltinESMExports()
+    }
   })
 
   test('behavior: the port of the scheme is not said', () => {

@@ -89,6 +89,9 @@ export function createAccess(options: createAccess.Options): Access {
       if (!isSigned && (since === null || !(await ask(() => chain.isSigned(request, 'contract')))))
         throw new ProblemError('request-signature', `It is not of ${request.account}.`)
       if (since === null) throw new ProblemError('reader', `Asked by ${request.account}.`)
+      // Its nonce may have been used, and forgotten since.
+      if (request.expiresAt <= clock())
+        throw new ProblemError('request-signature', 'It has expired while the chain was asked.')
       const use = nonces.use(request)
       if (use === 'used') throw new ProblemError('repeated')
       if (use === 'full') throw new ProblemError('nonces', undefined, 60)

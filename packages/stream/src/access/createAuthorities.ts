@@ -7,43 +7,55 @@ import { NodeConfigurationError } from '../errors.js'
  * under that name here.
  *
  * With public URLs those alone. Without, the addresses it listens at; those of the machine itself
- * (`localhost`) only over a connection from the machine, as everyone's name is that.
+ * (`localhost`) only over a connection from the machine, as everyone's name is that. Who listens at
+ * all addresses has those that the machine has when it is asked: a lease or a cable brings others.
  *
  * @throws {NodeConfigurationError} a URL that is none of HTTP.
  */
 export function createAuthorities(publicUrls: readonly (string | URL)[] = []): Authorities {
   const scheme = (secure: boolean) => (secure ? 'https' : 'http')
-  const names = new Set(publicUrls.map(parsePublicUrl))
+  const publicNames = new Set(publicUrls.map(parsePublicUrl))
   const localNames = new Set<string>()
+  let listening: { host: string; port: string } | undefined
   let secure = false
+
+  function toName(address: string) {
+    const name = address.includes(':') ? `[${address.replace(/%.*/, '')}]` : address
+    const { port } = listening!
+    return new URL(`${scheme(secure)}://${name}${port === '' ? '' : `:${port}`}`).host
+  }
+
+  function isOwn(name: string) {
+    if (publicNames.has(name)) return true
+    if (publicUrls.length > 0 || !listening) return false
+    const { host } = listening
+    const isAny = host === '0.0.0.0' || host === '::'
+    const addresses = isAny
+      ? Object.values(networkInterfaces()).flatMap((some = []) =>
+          some.map(({ address }) => address),
+        )
+      : [host]
+    return addresses.some((address) => toName(address) === name)
+  }
 
   return {
     listenAt({ host, url }) {
       const { port, protocol } = new URL(url)
+      listening = { host, port }
       secure = protocol === 'https:'
       if (publicUrls.length > 0) return
-      const isAny = host === '0.0.0.0' || host === '::'
-      const addresses = isAny
-        ? Object.values(networkInterfaces()).flatMap((some) =>
-            (some ?? []).map(({ address }) => address),
-          )
-        : [host]
-      for (const address of [...loopbackNames, ...addresses]) {
-        const name = address.includes(':') ? `[${address.replace(/%.*/, '')}]` : address
-        const { host } = new URL(`${scheme(secure)}://${name}${port === '' ? '' : `:${port}`}`)
-        if (isLoopback(address) || address === 'localhost') localNames.add(host)
-        else names.add(host)
-      }
+      for (const name of loopbackNames) localNames.add(toName(name))
+      if (isLoopback(host)) localNames.add(toName(host))
     },
     find(host, { isLocal }) {
       const url = `${scheme(secure)}://${host}`
       if (!/^[\w.:[\]-]+$/.test(host) || !URL.canParse(url)) return undefined
       const name = new URL(url).host
-      return names.has(name) || (isLocal && localNames.has(name)) ? name : undefined
+      return (localNames.has(name) ? isLocal : isOwn(name)) ? name : undefined
     },
     explain() {
       return publicUrls.length > 0
-        ? `This node answers to ${[...names].join(', ')}.`
+        ? `This node answers to ${[...publicNames].join(', ')}.`
         : 'This node answers to the addresses it listens at; other names are given to it as its public URLs.'
     },
   }

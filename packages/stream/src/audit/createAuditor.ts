@@ -592,7 +592,9 @@ export async function createAuditor(options: createAuditor.Options): Promise<Aud
     const { protected: header, shard, signature } = given
     const operator = toHex(given.operator)
     // Perhaps one that was changed since: receipts live longer.
-    const publicKey = (await chain.logKeysOf(operator))?.(given)
+    const publicKey =
+      (await chain.logKeysOf(operator))?.(given) ??
+      (await chain.logKeysOf(operator, { again: true }))?.(given)
     if (!publicKey) return false
     const about = { network: id, operator: given.operator, publicKey }
     const verdict =

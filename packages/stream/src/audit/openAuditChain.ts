@@ -113,8 +113,8 @@ export async function openAuditChain(
   }
 
   /** An operator with its keys, which are in events: read again only after they have changed. */
-  async function readKeys(operator: Hex): Promise<Operator> {
-    const known = operators.get(operator)
+  async function readKeys(operator: Hex, { again = false }): Promise<Operator> {
+    const known = again ? undefined : operators.get(operator)
     const { logKey } = await read('operator', [operator])
     if (known?.logKey && known.logKeyAddress === logKey.toLowerCase()) return known
     const state = await readOperator(client, { fromBlock, network, operator })
@@ -155,8 +155,8 @@ export async function openAuditChain(
     config: readConfig,
     epochs: () => [...epochs.values()].sort((a, b) => a.window - b.window || a.attempt - b.attempt),
     epoch: (hash) => epochs.get(hash),
-    async logKeysOf(operator) {
-      const state = await readKeys(operator)
+    async logKeysOf(operator, options = {}) {
+      const state = await readKeys(operator, options)
       if (!state.logKey) return undefined
       const delay = state.formerLogKeys.length > 0 ? Number(await read('withdrawalDelay', [])) : 0
       const keys = [
@@ -205,8 +205,13 @@ export type AuditChain = {
   /** All that was ever posted, voided attempts included, by window and attempt. */
   epochs(): AuditedEpoch[]
   epoch(hash: Hex): AuditedEpoch | undefined
-  /** The log keys of an operator; undefined if it never bonded. */
-  logKeysOf(operator: Hex): Promise<LogKeys | undefined>
+  /**
+   * The log keys of an operator; undefined if it never bonded.
+   *
+   * @param options.again read them even if the key of now is the one that was read: it may have been
+   *   changed, and changed back, meanwhile.
+   */
+  logKeysOf(operator: Hex, options?: { again?: boolean }): Promise<LogKeys | undefined>
   /** What the hash of an epoch is made of. */
   evidence(epoch: AuditedEpoch): Promise<EpochEvidence>
 }

@@ -221,7 +221,10 @@ test('behavior: the last head is signed by another key, and the keys of all are 
   store.append([commit(0, 5)])
   store.append([commit(5, 5)])
   expect(() => store.claimLogKey(second, false)).toThrow(
-    'The data directory belongs to another logKey.',
+    expect.objectContaining({
+      metaMessages: expect.arrayContaining([expect.stringContaining('node rotate-key')]),
+      shortMessage: 'The data directory belongs to another logKey.',
+    }),
   )
   store.claimLogKey(second, true)
   const [before, last] = store.checkpoints(1, 1, 10)

@@ -93,10 +93,11 @@ export function openStore(options: openStore.Options): Store {
     })
   }
 
-  function foreign(name: string, before: string, value: string) {
+  function foreign(name: string, before: string, value: string, ...hints: string[]) {
+    const held = [`Directory: ${directory}`, `It holds: ${before}`, `Configured: ${value}`]
     return new DataDirectoryError(`The data directory belongs to another ${name}.`, {
       kind: 'input',
-      metaMessages: [`Directory: ${directory}`, `It holds: ${before}`, `Configured: ${value}`],
+      metaMessages: [...held, ...hints],
     })
   }
 
@@ -381,15 +382,26 @@ export function openStore(options: openStore.Options): Store {
         db.prepare('SELECT public_key FROM log_keys WHERE address = ?').raw(),
         address,
       )?.[0],
+    keepLogKey(publicKey) {
+      db.prepare('INSERT OR IGNORE INTO log_keys VALUES (?, ?)').run([
+        publicKeyToAddress(publicKey),
+        publicKey,
+      ])
+    },
     claimLogKey(publicKey, mayChange) {
-      const address = publicKeyToAddress(publicKey)
-      const logKey = toHex(address)
+      const logKey = toHex(publicKeyToAddress(publicKey))
       const [before = logKey] =
         first<[string]>(db.prepare("SELECT value FROM meta WHERE name = 'logKey'").raw()) ?? []
-      if (before !== logKey && !mayChange) throw foreign('logKey', before, logKey)
+      if (before !== logKey && !mayChange)
+        throw foreign(
+          'logKey',
+          before,
+          logKey,
+          'Until the key is changed on chain, in all its networks, the node starts with the one before: see `machinefi node rotate-key`.',
+        )
       transaction(db, () => {
         db.prepare("INSERT OR REPLACE INTO meta VALUES ('logKey', ?)").run([logKey])
-        db.prepare('INSERT OR IGNORE INTO log_keys VALUES (?, ?)').run([address, publicKey])
+        this.keepLogKey(publicKey)
       })
     },
     checkpoints: (network, fromSize, limit) =>
@@ -574,6 +586,8 @@ export type Store = {
   renewCheckpoint(network: number, checkpoint: StoredCheckpoint): void
   /** A key that checkpoints were signed with, X‖Y, by its address. */
   logKey(address: Uint8Array): Uint8Array | undefined
+  /** Notes such a key. */
+  keepLogKey(publicKey: Uint8Array): void
   /** Notes with which key, X‖Y, checkpoints are signed from now on. @throws {DataDirectoryError} it was another, and may not change. */
   claimLogKey(publicKey: Uint8Array, mayChange: boolean): void
   /** Checkpoints from a size on, in order. */
