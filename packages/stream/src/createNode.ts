@@ -245,7 +245,11 @@ export async function startNode(
     const relay =
       options.relay && createRelay({ ...options.relay, clock, database: store.database, onError })
     const routes = createRoutes({
-      access: createAccess({ authorities, clock, limits, onError }),
+      access: createAccess({
+        ...{ authorities, clock, limits, onError },
+        // A clock that was set back must not make anything good again.
+        startedAt: Math.max(clock(), ...all.map(({ state }) => state.arrived)),
+      }),
       bundler: createBundler({
         epochs,
         logKey: logSigner.publicKey,

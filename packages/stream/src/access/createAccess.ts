@@ -17,7 +17,7 @@ export function createAccess(options: createAccess.Options): Access {
   /** What the chain said lately, by network, account and device. */
   const known = new Map<string, { readAt: number; since: Promise<number | null> }>()
   /** What was signed in a second before this one, by a clock that was ahead, may have been answered before. */
-  const notBefore = 1000 * (Math.floor(clock() / 1000) + maxSkewSeconds + 1)
+  const notBefore = 1000 * (Math.floor(options.startedAt / 1000) + maxSkewSeconds + 1)
   let reading = 0
 
   /** Asks the chain, unless too much is asked of it already. */
@@ -107,6 +107,8 @@ export declare namespace createAccess {
     clock: () => number
     limits: AccessLimits
     onError: (error: unknown) => void
+    /** ms; the latest time that is known to be over. */
+    startedAt: number
   }
 }
 

@@ -191,7 +191,7 @@ export function openServer(options: openServer.Options): HttpServer {
     const close = closing || unread
     response.writeHead(status, {
       'access-control-allow-origin': '*',
-      'access-control-expose-headers': 'retry-after',
+      'access-control-expose-headers': 'accept-signature, retry-after, x-arrived, x-late',
       // What is for one reader is kept by nobody on the way.
       ...(request.headers.signature === undefined ? {} : { 'cache-control': 'no-store' }),
       ...(reply.type === undefined ? {} : { 'content-type': reply.type }),

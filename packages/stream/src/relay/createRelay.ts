@@ -29,6 +29,8 @@ export function createRelay(options: createRelay.Options): Relay {
   const forget = database.prepare('DELETE FROM relays WHERE day < ?')
   /** By the bytes the device signed: who asks twice waits for the same transaction. */
   const underWay = new Map<string, Promise<Relayed>>()
+  /** What came of the latest, and when: who asks again at once costs nothing. */
+  const done = new Map<string, { at: number; relayed: Relayed }>()
   const stats = { refused: 0, sent: 0 }
 
   async function relay(network: Network, asked: Asked): Promise<Relayed> {
@@ -53,10 +55,16 @@ export function createRelay(options: createRelay.Options): Relay {
       throw new ProblemError('registration', 'The device did not sign this.')
     const also = underWay.get(key)
     if (also) return also
+    const last = done.get(key)
+    if (last && Math.abs(now - last.at) < doneMs) return last.relayed
     if (underWay.size >= mostUnderWay) throw new ProblemError('overloaded', undefined, 5)
     const sending = pay(network, asked, Math.floor(now / dayMs)).finally(() => underWay.delete(key))
     underWay.set(key, sending)
-    return sending
+    const relayed = await sending
+    done.delete(key)
+    done.set(key, { at: now, relayed })
+    if (done.size > mostDone) done.delete(done.keys().next().value!)
+    return relayed
   }
 
   async function pay(network: Network, asked: Asked, day: number): Promise<Relayed> {
@@ -141,6 +149,10 @@ const dayMs = 86_400_000
 
 /** Transactions that are in no block yet. */
 const mostUnderWay = 16
+
+/** Registrations whose end is remembered, and how long: a block may still be taken back. */
+const mostDone = 1000
+const doneMs = 60_000
 
 /** So that what is sent is still in time when it is mined. */
 const leastLifeMs = 60_000

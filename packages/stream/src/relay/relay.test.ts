@@ -88,6 +88,12 @@ test('behavior: what is asked for twice at once is sent once', async () => {
   const answers = await Promise.all([ask(), ask(), ask()])
   expect(new Set(answers).size).toBe(1)
   expect(t.sent).toHaveLength(1)
+  // Nor does it cost anything to ask again, for a while.
+  expect(await ask()).toBe(answers[0])
+  expect(t.sent).toHaveLength(1)
+  t.now += 60_000
+  await ask()
+  expect(t.sent).toHaveLength(2)
   closeDatabase(database)
 })
 
