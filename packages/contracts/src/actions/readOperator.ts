@@ -100,7 +100,7 @@ export declare namespace readOperator {
 /**
  * Whether a key was an operator's at the date of a checkpoint: the one of now,
  * or one that it changed since, or not an hour before. The contract asks besides that it was not
- * changed longer ago than receipts live.
+ * changed longer ago than receipts live, or that the window of the change is not final.
  */
 export function isLogKey(operator: Operator, checkpoint: isLogKey.Checkpoint): boolean {
   const { logKey, time } = checkpoint
