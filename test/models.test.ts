@@ -34,7 +34,20 @@ import { createSoftwareSigner } from '@machinefi/device'
 import { encodeMetricParams } from '@machinefi/proof'
 import { StandardMerkleTree } from '@openzeppelin/merkle-tree'
 import fc from 'fast-check'
-import { type Address, type Hex, keccak256, parseEther, slice, zeroHash } from 'viem'
+import {
+  type Address,
+  concat,
+  encodeAbiParameters,
+  type Hex,
+  keccak256,
+  parseAbiParameters,
+  parseEther,
+  slice,
+  stringToHex,
+  toFunctionSelector,
+  zeroHash,
+} from 'viem'
+import { sendTransaction, waitForTransactionReceipt } from 'viem/actions'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Chain, devAccount, startChain } from '../packages/contracts/test/startChain.js'
 
@@ -260,6 +273,31 @@ describe('on a chain', () => {
       { maker },
       { assurance: 'gateway', maker: stranger },
     ])
+  })
+
+  test('behavior: a name that is no text, or an address, hides no other model', async () => {
+    const { registry } = deployment
+    // Bytes that no text has, a byte order mark, and what decoders write in lower case.
+    const names: Hex[] = ['0xff00', '0xefbbbf41', stringToHex(`0x${'A'.repeat(40)}`)]
+    const before = await readModels(chain.client, { registry })
+    for (const name of names) {
+      const parameters = parseAbiParameters('bytes, uint8')
+      const data = concat([
+        toFunctionSelector('create(string,uint8)'),
+        encodeAbiParameters(parameters, [name, 1]),
+      ])
+      const hash = await sendTransaction(as(3), { data, to: models })
+      expect((await waitForTransactionReceipt(chain.client, { hash })).status).toBe('success')
+    }
+    const all = await readModels(chain.client, { registry })
+    expect(all.slice(0, before.length)).toEqual(before)
+    expect(all.slice(before.length)).toMatchObject(
+      names.map((name) => ({
+        id: keccak256(encodeAbiParameters(parseAbiParameters('address, bytes'), [stranger, name])),
+        maker: stranger,
+      })),
+    )
+    expect(all.at(-1)!.name).toBe(`0x${'A'.repeat(40)}`)
   })
 
   test('a network names the models it believes, the least assurance, and a fee', async () => {
