@@ -448,6 +448,28 @@ describe('on a chain', () => {
     expect(await memberOf(toDeviceAddress(plain!))).toMatchObject({ assurance: 'none' })
   })
 
+  test('error: a device that is a member with nobody to vouch for it is not done', async () => {
+    const { registry } = deployment
+    const signer = createSoftwareSigner()
+    const terms = {
+      chainId: 31337,
+      deadline: 4_000_000_000,
+      membership: network.membership,
+      owner: walker,
+      registry,
+      signer,
+    }
+    const plain = await signRegistration(terms)
+    await registerDevices(chain.client, { registrations: [plain], registry })
+    const endorsed = await signRegistration({ ...terms, model })
+    const run = buildRun([toDeviceAddress(endorsed)])
+    await endorseRun(as(1), { model, registry, root: run.root })
+    const asked = { endorsement: { model, run }, registrations: [endorsed], registry }
+    expect(await errorOf(registerDevices(chain.client, asked))).toMatchObject({
+      revert: { name: 'ERC721InvalidSender' },
+    })
+  })
+
   test('fees go to the network’s owner, whoever asks', async () => {
     const amount = await chain.client.getBalance({ address: network.membership })
     expect(amount).toBeGreaterThan(0n)
