@@ -40,10 +40,13 @@ import { createSoftwareSigner, type SoftwareSigner } from '@machinefi/device'
 import * as proof from '@machinefi/proof'
 import {
   type Address,
+  createClient,
+  custom,
   erc20Abi,
   type Hex,
   hexToBytes,
   keccak256,
+  pad,
   parseEther,
   stringToHex,
   toHex,
@@ -293,6 +296,20 @@ describe.each(['prague', 'osaka'])('a network on %s', (hardfork) => {
     const { number: fromBlock } = await chain.client.getBlock()
     const blind = await readOperator(chain.client, { fromBlock, network, operator })
     expect(blind.formerLogKeys).toEqual([{ ...state.formerLogKeys[0], logKey: undefined }])
+    // What strangers do is not read: they may change keys as often as they like.
+    await rotateLogKey(as(5), { logKey: keys[1]!, network })
+    const asked: { topics: unknown[] }[] = []
+    const watched = createClient({
+      transport: custom({
+        request: async ({ method, params }) => {
+          if (method === 'eth_getLogs') asked.push(params[0])
+          return chain.client.request({ method, params } as never)
+        },
+      }),
+    })
+    expect(await readOperator(watched, { network, operator })).toEqual(state)
+    expect(asked.length).toBeGreaterThan(0)
+    for (const { topics } of asked) expect(topics[1]).toBe(pad(operator))
     expect(await errorOf(bondOperator(as(1), { logKey, network, value: 1n }))).toMatchObject({
       revert: { name: 'NotLogKey' },
     })

@@ -34,7 +34,20 @@ import { createSoftwareSigner } from '@machinefi/device'
 import { encodeMetricParams } from '@machinefi/proof'
 import { StandardMerkleTree } from '@openzeppelin/merkle-tree'
 import fc from 'fast-check'
-import { type Address, type Hex, keccak256, parseEther, slice, zeroHash } from 'viem'
+import {
+  type Address,
+  concat,
+  encodeAbiParameters,
+  type Hex,
+  keccak256,
+  parseAbiParameters,
+  parseEther,
+  slice,
+  stringToHex,
+  toFunctionSelector,
+  zeroHash,
+} from 'viem'
+import { sendTransaction, waitForTransactionReceipt } from 'viem/actions'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Chain, devAccount, startChain } from '../packages/contracts/test/startChain.js'
 
@@ -262,6 +275,31 @@ describe('on a chain', () => {
     ])
   })
 
+  test('behavior: a name that is no text, or an address, hides no other model', async () => {
+    const { registry } = deployment
+    // Bytes that no text has, a byte order mark, and what decoders write in lower case.
+    const names: Hex[] = ['0xff00', '0xefbbbf41', stringToHex(`0x${'A'.repeat(40)}`)]
+    const before = await readModels(chain.client, { registry })
+    for (const name of names) {
+      const parameters = parseAbiParameters('bytes, uint8')
+      const data = concat([
+        toFunctionSelector('create(string,uint8)'),
+        encodeAbiParameters(parameters, [name, 1]),
+      ])
+      const hash = await sendTransaction(as(3), { data, to: models })
+      expect((await waitForTransactionReceipt(chain.client, { hash })).status).toBe('success')
+    }
+    const all = await readModels(chain.client, { registry })
+    expect(all.slice(0, before.length)).toEqual(before)
+    expect(all.slice(before.length)).toMatchObject(
+      names.map((name) => ({
+        id: keccak256(encodeAbiParameters(parseAbiParameters('address, bytes'), [stranger, name])),
+        maker: stranger,
+      })),
+    )
+    expect(all.at(-1)!.name).toBe(`0x${'A'.repeat(40)}`)
+  })
+
   test('a network names the models it believes, the least assurance, and a fee', async () => {
     const joinFee = parseEther('0.01')
     expect(await readRequirements(chain.client, { network })).toEqual({
@@ -408,6 +446,28 @@ describe('on a chain', () => {
     ).toMatchObject({ revert: { name: 'WrongModel', args: [toDeviceAddress(plain!), zeroHash] } })
     await registerDevices(chain.client, { registrations: [plain!], registry })
     expect(await memberOf(toDeviceAddress(plain!))).toMatchObject({ assurance: 'none' })
+  })
+
+  test('error: a device that is a member with nobody to vouch for it is not done', async () => {
+    const { registry } = deployment
+    const signer = createSoftwareSigner()
+    const terms = {
+      chainId: 31337,
+      deadline: 4_000_000_000,
+      membership: network.membership,
+      owner: walker,
+      registry,
+      signer,
+    }
+    const plain = await signRegistration(terms)
+    await registerDevices(chain.client, { registrations: [plain], registry })
+    const endorsed = await signRegistration({ ...terms, model })
+    const run = buildRun([toDeviceAddress(endorsed)])
+    await endorseRun(as(1), { model, registry, root: run.root })
+    const asked = { endorsement: { model, run }, registrations: [endorsed], registry }
+    expect(await errorOf(registerDevices(chain.client, asked))).toMatchObject({
+      revert: { name: 'ERC721InvalidSender' },
+    })
   })
 
   test('fees go to the network’s owner, whoever asks', async () => {

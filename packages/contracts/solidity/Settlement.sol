@@ -582,8 +582,12 @@ contract Settlement is ISettlement, IERC6372, Ownable2Step {
     function isLogKey(address account, address logKey, uint64 time) external view returns (bool) {
         if (logKey == _operators[account].logKey) return true;
         uint256 retiredAt = _retiredAt[account][logKey];
-        return
-            time <= retiredAt + MOST_SKEW && block.timestamp <= retiredAt + _state.withdrawalDelay;
+        uint256 last = retiredAt + MOST_SKEW;
+        if (time > last) return false;
+        // An operator with windows longer than the delay, or that waits with its postings, does not outlive
+        // its receipts before a log stands that has to have what they promise.
+        return block.timestamp <= retiredAt + _state.withdrawalDelay
+            || last / windowSeconds >= nextFinalWindow();
     }
 
     /// @inheritdoc ISettlement

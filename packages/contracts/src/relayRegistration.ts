@@ -28,7 +28,7 @@ export async function relayRegistration(
     {}
   const url = `${node.replace(/\/+$/, '')}/networks/${network}/registrations`
   let response: Response
-  let answer: Record<string, string | null>
+  let text: string
   try {
     response = await fetch(url, {
       body: JSON.stringify({
@@ -40,23 +40,36 @@ export async function relayRegistration(
       method: 'POST',
       signal: AbortSignal.timeout(timeoutMs),
     })
-    answer = await response.json()
+    text = await response.text()
   } catch (cause) {
     throw new RelayError('The node did not answer.', undefined, { cause })
   }
+  const { status } = response
+  const { detail, gasUsed, title, transaction, type } = parse(text)
   if (response.ok) {
-    const { did, gasUsed, transaction } = answer
+    if (!/^\d{1,20}$/.test(gasUsed ?? '') || !/^(0x[0-9a-fA-F]{64})?$/.test(transaction ?? ''))
+      throw new RelayError('What answered is no node.', status)
     return {
-      device: `0x${did!.slice(-40)}`,
-      transaction: (transaction as Hash | null) ?? undefined,
+      device: toDeviceAddress(registration),
+      transaction: (transaction as Hash | undefined) || undefined,
       gasUsed: BigInt(gasUsed!),
     }
   }
-  if (response.status === 404 && !answer.type?.endsWith('/unknown-network'))
+  if (status === 404 && !type?.endsWith('/unknown-network'))
     throw new RelayError('The node pays for no registrations.', 404)
-  throw new RelayError(`The node does not send it: ${answer.title}.`, response.status, {
-    detail: answer.detail,
+  throw new RelayError(`The node does not send it: ${title ?? `status ${status}`}.`, status, {
+    detail,
   })
+}
+
+/** The strings of a JSON object; none where it is something else, as a proxy's page. */
+function parse(text: string): Record<string, string | undefined> {
+  try {
+    const entries = Object.entries(JSON.parse(text) as object)
+    return Object.fromEntries(entries.filter(([, value]) => typeof value === 'string'))
+  } catch {
+    return {}
+  }
 }
 
 export declare namespace relayRegistration {

@@ -1899,6 +1899,7 @@ contract DisputesLogTest is DisputeScene {
         openCheckpoint(
             window, checkpoint(operator, 1, changed + 1 hours + 1, 0, 3, keccak256("root"))
         );
+        postHonest(window + 1);
         vm.warp(changed + settlement.withdrawalDelay() + 1);
         IDisputes.CheckpointEvidence memory old =
             checkpoint(operator, 1, changed, 1, 7, keccak256("a"));
@@ -1923,6 +1924,32 @@ contract DisputesLogTest is DisputeScene {
         vm.prank(challenger);
         disputes.proveTruncation(window, 1, epochEvidence(window), c);
         assertEq(disputes.credit(challenger), 5 ether, "credit");
+    }
+
+    /// @dev An operator that changes its key and waits until its receipts would be forgotten has posted nothing
+    /// that could be held against them: so they are not, until what it posts is final.
+    function test_proveTruncation_formerKey_postedLate() public {
+        uint32 w = window + 1;
+        uint256 changed = startOf(w) + 1 hours;
+        vm.warp(changed);
+        rotate(operator, 3);
+        vm.warp(changed + settlement.withdrawalDelay() + 1);
+        postHonest(w);
+        IDisputes.CheckpointEvidence memory c =
+            checkpoint(operator, 1, changed, 0, 12, keccak256("promised"));
+        uint256 snapshot = vm.snapshotState();
+        vm.prank(challenger);
+        disputes.proveTruncation(w, 1, epochEvidence(w), c);
+        assertEq(disputes.credit(challenger), 5 ether, "credit");
+        vm.revertToState(snapshot);
+        vm.warp(settlement.epoch(w).challengeEndsAt - 1);
+        assertTrue(settlement.isLogKey(operator, deviceOf(1), uint64(changed)), "not final");
+        vm.warp(block.timestamp + 1);
+        assertTrue(!settlement.isLogKey(operator, deviceOf(1), uint64(changed)), "final");
+        vm.expectRevert(
+            abi.encodeWithSelector(IDisputes.InvalidCheckpointSignature.selector, operator)
+        );
+        disputes.proveTruncation(w, 1, epochEvidence(w), c);
     }
 
     /// @dev A receipt that was dated ahead, as devices believe it, binds although the key was changed since.

@@ -237,12 +237,14 @@ interface ISettlement {
     function bond(bytes32 x, bytes32 y) external payable;
 
     /// @notice Changes the caller's log key. For what the key before signed until now, the bond answers as long as
-    /// receipts live (`withdrawalDelay`). What it signs with a date that is an hour later binds nobody: the hour is
-    /// more than devices let a date be ahead of their clocks, so that nobody signs ahead and changes the key.
+    /// receipts live: `withdrawalDelay`, and until the window of the change is final. What it signs with a date that is
+    /// an hour later binds nobody: the hour is more than devices let a date be ahead of their clocks, so that nobody
+    /// signs ahead and changes the key.
     function rotateLogKey(bytes32 x, bytes32 y) external;
 
     /// @notice Whether an operator answers for a checkpoint: signed by its log key of now, or by one that it changed
-    /// not earlier than an hour before the checkpoint's date, and not longer than `withdrawalDelay` ago.
+    /// not earlier than an hour before the checkpoint's date, and not longer than `withdrawalDelay` ago, or in a window that
+    /// is not final.
     /// @param time Of the checkpoint, in Unix seconds.
     function isLogKey(address account, address logKey, uint64 time) external view returns (bool);
 

@@ -1,14 +1,23 @@
-import { type Address, getAbiItem, type Hex } from 'viem'
+import {
+  type Address,
+  decodeAbiParameters,
+  encodeAbiParameters,
+  getAbiItem,
+  type Hex,
+  hexToBytes,
+  keccak256,
+} from 'viem'
 import { assurances } from '../Assurance.js'
 import { iModelRegistryAbi } from '../abis/iModelRegistryAbi.js'
 import { type BlockRange, readEvents } from '../chain/readEvents.js'
 import { readModelRegistry } from '../chain/readModelRegistry.js'
 import type { AnyClient } from '../chain/writeContract.js'
 import { NotFoundOnChainError } from '../errors.js'
-import { type Model, toModelId } from '../Model.js'
+import type { Model } from '../Model.js'
 
 /**
  * Reads the models that were created in a range of blocks, of one maker or of all, oldest first.
+ * Anyone creates models, with whatever bytes as a name: U+FFFD stands for what is not UTF-8.
  *
  * @throws {NotFoundOnChainError} if an event has another maker or name than its id.
  */
@@ -26,13 +35,17 @@ export async function readModels(
     fromBlock,
     toBlock,
   })
-  return logs.map(({ args }) => {
-    const { assurance, maker, model: id, name } = args
-    if (toModelId({ maker, name }) !== id)
+  return logs.map(({ args, data }) => {
+    const { assurance, maker, model: id } = args
+    // By the bytes themselves: as text they may be others.
+    const [, name] = decodeAbiParameters([{ type: 'uint8' }, { type: 'bytes' }], data)
+    if (
+      keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'bytes' }], [maker, name])) !== id
+    )
       throw new NotFoundOnChainError(`Model ${id}`, [
         'The event with this id is of another: the RPC endpoint is not honest.',
       ])
-    return { id, maker, name, assurance: assurances[assurance]! }
+    return { id, maker, name: text.decode(hexToBytes(name)), assurance: assurances[assurance]! }
   })
 }
 
@@ -60,5 +73,7 @@ export async function readModel(
 export declare namespace readModel {
   type Parameters = BlockRange & { registry: Address; model: Hex }
 }
+
+const text = /* @__PURE__ */ new TextDecoder('utf-8', { ignoreBOM: true })
 
 const modelCreated = getAbiItem({ abi: iModelRegistryAbi, name: 'ModelCreated' })

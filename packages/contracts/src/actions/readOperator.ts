@@ -3,7 +3,7 @@ import { type Address, concat, getAbiItem, type Hex, zeroAddress } from 'viem'
 import { getBlock } from 'viem/actions'
 import { iSettlementAbi } from '../abis/iSettlementAbi.js'
 import { readContract } from '../chain/readContract.js'
-import { type BlockRange, readEventsOf } from '../chain/readEvents.js'
+import { type BlockRange, readEvents } from '../chain/readEvents.js'
 import { toLowerCase } from '../chain/toLowerCase.js'
 import type { AnyClient } from '../chain/writeContract.js'
 import { toContractError } from '../errors.js'
@@ -57,9 +57,16 @@ export async function readOperator(
       functionName: 'operator',
       args: [operator],
     }),
-    readEventsOf(client, { address, events: keyEvents, fromBlock, toBlock }),
+    // By topic: anyone may change a key, whether operator or not, as often as it likes.
+    Promise.all(
+      keyEvents.map((event) =>
+        readEvents(client, { address, args: { operator }, event, fromBlock, toBlock }),
+      ),
+    ),
   ])
-  const events = all.filter(({ args }) => args.operator === toLowerCase(operator))
+  const events = all
+    .flat()
+    .sort((a, b) => Number(a.blockNumber - b.blockNumber) || a.logIndex - b.logIndex)
   const keys = new Map<Address, Hex>()
   for (const { args } of events) {
     const key = concat([args.x, args.y])
@@ -100,7 +107,7 @@ export declare namespace readOperator {
 /**
  * Whether a key was an operator's at the date of a checkpoint: the one of now,
  * or one that it changed since, or not an hour before. The contract asks besides that it was not
- * changed longer ago than receipts live.
+ * changed longer ago than receipts live, or that the window of the change is not final.
  */
 export function isLogKey(operator: Operator, checkpoint: isLogKey.Checkpoint): boolean {
   const { logKey, time } = checkpoint

@@ -19,7 +19,7 @@ import { readRequirements } from './readRequirements.js'
  * membership, for the fee that the network asks. Anyone may send it: the
  * device's signature covers every argument. So somebody else may have sent some
  * of it before: a device that is registered to this owner, and joined, is
- * passed over.
+ * passed over; not if it should have joined with an endorsement, and has none.
  *
  * With an endorsement all registrations name its model and one membership. They are sent in the
  * order of the run, each transaction with the proof of its own devices.
@@ -27,7 +27,7 @@ import { readRequirements } from './readRequirements.js'
  * Resolves with one result per transaction. If one fails, those before it stand.
  *
  * @throws {ContractError} e.g. `InvalidSignature`, `RegistrationExpired`, `ERC721InvalidSender`
- * (registered before, to another owner or without joining), `WrongModel` (names a model,
+ * (registered before, to another owner, without joining, or without the endorsement), `WrongModel` (names a model,
  * and would join without its endorsement), `ModelNotAccepted`, `NotEndorsed`, `AssuranceTooLow`.
  * @throws {NotInRunError}
  */
@@ -55,7 +55,9 @@ export async function registerDevices(
         // Mined and reverted has no reason: something came between.
         const { hash, revert } = error instanceof ContractError ? error : {}
         if (hash === undefined && revert?.name !== 'ERC721InvalidSender') throw error
-        const done = await Promise.all(batch.map((one) => isDone(client, registry, one)))
+        const done = await Promise.all(
+          batch.map((one) => isDone(client, registry, one, endorsement)),
+        )
         if (!done.includes(true)) throw error
         batch = batch.filter((_, j) => !done[j])
       }
@@ -140,11 +142,12 @@ async function readDue(
   return due
 }
 
-/** Whether a device has the owner, and the membership, that a registration asks for. */
+/** Whether a device has the owner, and the membership, that a registration asks for; vouched for, if asked. */
 async function isDone(
   client: AnyClient,
   registry: Address,
   registration: Registration,
+  endorsement: Endorsement | undefined,
 ): Promise<boolean> {
   const { membership, owner } = registration
   const device = toDeviceAddress(registration)
@@ -161,11 +164,11 @@ async function isDone(
     throw error
   }
   if (membership === zeroAddress) return true
-  const { joinedAt } = await readContract(client, {
+  const { assurance, joinedAt } = await readContract(client, {
     abi: iMembershipAbi,
     address: membership,
     functionName: 'member',
     args: [device],
   })
-  return joinedAt > 0
+  return joinedAt > 0 && (!endorsement || assurance > 0)
 }

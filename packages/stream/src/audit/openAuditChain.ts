@@ -158,10 +158,17 @@ export async function openAuditChain(
     async logKeysOf(operator, options = {}) {
       const state = await readKeys(operator, options)
       if (!state.logKey) return undefined
-      const delay = state.formerLogKeys.length > 0 ? Number(await read('withdrawalDelay', [])) : 0
+      const [delay, nextFinal] =
+        state.formerLogKeys.length > 0
+          ? await Promise.all([read('withdrawalDelay', []), read('nextFinalWindow', [])])
+          : [0n, 0]
       const keys = [
         { logKey: state.logKey, until: Number.POSITIVE_INFINITY },
-        ...state.formerLogKeys.filter(({ changedAt }) => head.time <= (changedAt + delay) * 1000),
+        ...state.formerLogKeys.filter(
+          ({ changedAt, until }) =>
+            head.time <= (changedAt + Number(delay)) * 1000 ||
+            Math.floor(until / network.windowSeconds) >= nextFinal,
+        ),
       ].flatMap(({ logKey, until }) => {
         if (!logKey) return []
         const publicKey = fromHex(logKey)

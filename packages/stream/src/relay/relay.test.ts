@@ -110,6 +110,26 @@ test('behavior: with the endorsement of a run', async () => {
   expect(endorsement!.run.prove([device])).toEqual(run.prove([device]))
 })
 
+test.each([
+  [200, '{}', 'input', 'What answered is no node.'],
+  [200, 'null', 'input', 'What answered is no node.'],
+  [200, '<p>Log in to this network</p>', 'input', 'What answered is no node.'],
+  [200, '{"gasUsed":"1","transaction":"0x12"}', 'input', 'What answered is no node.'],
+  [404, '<p>nginx</p>', 'input', 'The node pays for no registrations.'],
+  [413, '', 'input', 'The node does not send it: status 413.'],
+  [502, '<p>Bad Gateway</p>', 'transport', 'The node does not send it: status 502.'],
+])('error: something else answers: %i %s', async (status, body, kind, shortMessage) => {
+  await using t = await createPayingNode()
+  const answer = relayRegistration('http://hub.local', {
+    fetch: async () => new Response(body, { status }),
+    network: t.chain.network.id,
+    registration: await sign(t),
+  })
+  const error = await answer.catch((error) => error)
+  expect(error).toBeInstanceOf(RelayError)
+  expect(error).toMatchObject({ kind, shortMessage, status })
+})
+
 test('behavior: so many a day, and a restart forgets none', async () => {
   await using t = await createPayingNode({ perDay: 2 })
   await relay(t, await sign(t))
