@@ -238,6 +238,11 @@ uKFxOelIgsiZJXKZNCX0FBmrfpCkKklCcg==
     expect([running.code, running.stderr]).toEqual([2, expect.stringContaining('Another process')])
     again.stop()
     expect(await again.exit).toBe(0)
+    // A folder that is not the node's holds nobody back.
+    for (const folder of ['nod', '.']) {
+      const { code, stderr } = await cli(...rotate.slice(0, -1), folder)
+      expect([code, stderr]).toEqual([2, expect.stringContaining('no data of a node here')])
+    }
     const rotated = await json(...rotate)
     expect(rotated).toMatchObject({ networks: [{ network: network.id }] })
     expect((await cli(...rotate)).stdout).toBe(

@@ -92,7 +92,11 @@ describe('a maker, a network and an owner', { timeout: 60_000 }, () => {
     )
     expect(await refused('network', 'accept', model, ...maker)).toMatchObject({
       code: 5,
-      stderr: expect.stringContaining('NotNetworkOwner'),
+      stderr: expect.stringContaining('Only the network’s owner can'),
+    })
+    expect(await refused('network', 'require', '--join-fee', 'free')).toEqual({
+      code: 2,
+      stderr: expect.stringContaining('is needed, 0 or more'),
     })
   })
 
@@ -147,6 +151,15 @@ describe('a maker, a network and an owner', { timeout: 60_000 }, () => {
       stderr: expect.stringContaining('is a member already'),
     })
     expect(await refused('device', 'join')).toMatchObject({ code: 2 })
+    // Terms that an unregistered device meets: it is the registration that is missing.
+    const nobody = `0x${'1'.padStart(40, '0')}`
+    writeFileSync(join(cwd, 'nobody.txt'), `${nobody}\n`)
+    await json('model', 'endorse', 'nobody.txt', '--model', model, ...maker)
+    const unregistered = ['--run', 'nobody.txt', '--model', model, '--fee', '0.02']
+    expect(await refused('device', 'join', nobody, ...unregistered)).toEqual({
+      code: 5,
+      stderr: expect.stringContaining('One of the devices is not registered.'),
+    })
   })
 
   test('network withdraw', async () => {
@@ -170,7 +183,7 @@ describe('a maker, a network and an owner', { timeout: 60_000 }, () => {
       code: 5,
       stderr: expect.stringContaining('The maker does not endorse this run.'),
     })
-    expect((await json('model', 'show', model)).runs).toEqual([{ endorsed: false, root }])
+    expect((await json('model', 'show', model)).runs).toContainEqual({ endorsed: false, root })
     await json('model', 'endorse', 'run.txt', '--model', model, ...maker)
     await json('model', 'revoke', root, '--model', model, ...maker)
     await json('model', 'endorse', 'run.txt', '--model', model, ...maker)

@@ -132,6 +132,12 @@ describe.skipIf(swtpmMissing !== undefined)(titled('TPM', swtpmMissing), () => {
     const replayed = await cli('replay', 'walk.csv', '--key', 'walker.json')
     expect(replayed).toMatchObject({ did, readings: 2 })
     expect(loaded()).toBe(before)
+    // A bridge takes a reference like everyone else. Nothing is on the line here.
+    const line = join(cwd, 'no-such-line')
+    const bridge = startCli(['bridge', '--port', line, '--key', 'walker.json'], { cwd, env })
+    await bridge.until(did)
+    bridge.stop()
+    expect(await bridge.exit).toBe(0)
     dev.stop()
     expect(await dev.exit).toBe(0)
   })

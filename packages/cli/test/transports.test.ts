@@ -106,6 +106,38 @@ describe('replay', { timeout: 60_000 }, () => {
     expect([out.code, out.stderr]).toEqual([2, expect.stringContaining('--out asks a node')])
   })
 
+  test('behavior: says what it waits for, and stops when told to', async () => {
+    await json('device', 'create', 'waiting.key')
+    const { did } = await json('device', 'register', 'waiting.key', '--node', urls.url)
+    const args = replay('waiting', 'mqtt://127.0.0.1:1')
+    const waiting = startCli(args, { cwd, env })
+    await expect.poll(waiting.stderr, { timeout: 20_000 }).toContain('machinefi: ')
+    waiting.stop()
+    expect(await waiting.exit).toBe(130)
+    // What was taken is delivered the next time.
+    const last = Math.floor(Date.now() / 1000) - 1
+    writeFileSync(join(cwd, 'waiting.csv'), `time,steps\n${last + 1},3\n`)
+    const next = args.map((arg) => (arg === 'mqtt://127.0.0.1:1' ? urls.mqtt : arg))
+    await json(...next)
+    const { stdout } = await cli('device', 'records', did, '--node', urls.url)
+    expect(stdout.match(/Z\t\d$/gm)?.map((line) => line.at(-1))).toEqual(['1', '2', '3'])
+  })
+
+  test('error: readings from before the last one are not taken, nor any after them', async () => {
+    await json('device', 'create', 'again.key')
+    const { did } = await json('device', 'register', 'again.key', '--node', urls.url)
+    const args = replay('again', urls.url)
+    await json(...args)
+    // The last one would be in time.
+    const last = Math.floor(Date.now() / 1000)
+    writeFileSync(join(cwd, 'again.csv'), `time,steps\n${last - 60},1\n${last + 1},2\n`)
+    const { code, stderr } = await cli(...args)
+    expect(code).toBe(2)
+    expect(stderr).toContain('Reading 1 was refused: The clock went back')
+    expect(stderr).toContain('Nothing was taken.')
+    expect(await json('device', 'show', did, '--node', urls.url)).toMatchObject({ batches: 1 })
+  })
+
   test('error: a chain without the network', async () => {
     const { code, stderr } = await cli(...replay('mqtt', urls.mqtt), '--rpc', 'http://127.0.0.1:1')
     expect([code, stderr]).toEqual([4, expect.stringContaining('No chain answers')])

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
-import { formatDid, fromHex, publicKeyToAddress } from '@machinefi/core'
+import { formatDid, fromHex, publicKeyToAddress, type Signer } from '@machinefi/core'
 import { createDevice, type Device, http } from '@machinefi/device'
-import { openFileStore, openKeyFile } from '@machinefi/device/node'
+import { openFileStore } from '@machinefi/device/node'
 import { createBridge, openSerialPort } from '@machinefi/device/serial'
 import type { Context } from '../context.js'
 import { fetchNetwork } from '../node/fetchNode.js'
+import { openDeviceSigner } from '../options/openDeviceSigner.js'
 import { parseDuration } from '../options/parseDuration.js'
 import { parseInteger } from '../options/parseInteger.js'
 import { formatError } from '../output/formatError.js'
@@ -26,12 +27,24 @@ type Options = {
  * device; batches that the board signed itself are passed on as they are. Until Ctrl-C.
  */
 export async function bridge(options: Options, context: Context): Promise<void> {
+  const signer =
+    options.key === undefined ? undefined : await openDeviceSigner(options.key, context)
+  try {
+    await serve(signer, options, context)
+  } finally {
+    await signer?.close()
+  }
+}
+
+async function serve(
+  signer: Signer | undefined,
+  options: Options,
+  context: Context,
+): Promise<void> {
   const baudRate = parseInteger('--baud', options.baud, { least: 1, most: 4_000_000 })
   const maxAgeMs = parseDuration(options.maxAge)
-  const signer =
-    options.key === undefined ? undefined : await openKeyFile(resolve(context.cwd, options.key))
   const network = await fetchNetwork(options.node, options.network)
-  const { schema, windowMs } = network
+  const { chainId, schema, windowMs } = network
   const id = fromHex(network.id)
   const transport = http(options.node)
   const print = (event: { [name: string]: unknown }, text: string) =>
@@ -43,7 +56,7 @@ export async function bridge(options: Options, context: Context): Promise<void> 
     const did = formatDid(publicKeyToAddress(signer.publicKey))
     device = createDevice({
       maxAgeMs,
-      network: { id, windowMs },
+      network: { chainId, id, windowMs },
       onDelivered: ({ index, seq }) =>
         print({ delivered: seq, entry: index }, `batch ${seq}: entry ${index}, receipt verified`),
       onError,

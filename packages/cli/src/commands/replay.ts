@@ -9,6 +9,7 @@ import { fetchNode, NodeProblemError } from '../node/fetchNode.js'
 import { type Delivery, openDelivery } from '../node/openDelivery.js'
 import { openDeviceSigner } from '../options/openDeviceSigner.js'
 import { createProgress } from '../output/createProgress.js'
+import { formatError } from '../output/formatError.js'
 import { formatJson } from '../output/formatJson.js'
 import { openReadings, type Readings } from '../readings/openReadings.js'
 
@@ -54,6 +55,7 @@ export async function replay(csv: string, options: Options, context: Context): P
     if (!file) await delivery.assertMember(publicKeyToAddress(signer.publicKey))
     let batches = 0
     let bytes = 0
+    let said: string | undefined
     const device = createDevice({
       maxAgeMs: Number.POSITIVE_INFINITY,
       maxJumpMs: Number.POSITIVE_INFINITY,
@@ -62,12 +64,27 @@ export async function replay(csv: string, options: Options, context: Context): P
         batches++
         bytes += batch.bytes.length
       },
+      // It tries again for as long as it takes: whoever waits for it should know what for.
+      onError: (error) => {
+        if (error.message === said) return
+        said = error.message
+        progress.clear()
+        context.stderr.write(`${formatError(error)}\n`)
+      },
       schema,
       signer,
       store: openFileStore(resolve(context.cwd, options.state ?? `${options.key}.state`)),
       transport,
       ...(file ? { nextSeq: await readNextSeq(node, network.id, signer) } : {}),
     })
+    // What is not delivered when somebody stops it is the next time.
+    const stopped = new Promise<never>((_, reject) => {
+      const stop = () => reject(context.signal.reason)
+      if (context.signal.aborted) stop()
+      else context.signal.addEventListener('abort', stop, { once: true })
+    })
+    stopped.catch(() => {})
+    const flush = (options?: { partial: boolean }) => Promise.race([device.flush(options), stopped])
     let recorded = 0
     let refused: unknown
     // Readings that come together share one sync of the disk.
@@ -86,15 +103,16 @@ export async function replay(csv: string, options: Options, context: Context): P
           refused ??= error
         })
         queued.push(taken)
-        // A reading that is refused is refused at once: nothing after it is taken.
-        await null
+        // A reading that is refused is refused at once: nothing after it is taken. But the first
+        // one waits for the store to open, and so would those behind it.
+        await (recorded === 0 ? taken : null)
         if (refused !== undefined) break
         if (++recorded % 600 === 0) await Promise.all(queued.splice(0))
-        if (recorded % drainEvery === 0) await device.flush({ partial: false })
+        if (recorded % drainEvery === 0) await flush({ partial: false })
         progress.update(`${recorded} readings, ${plural(batches, 'batch')} delivered`)
       }
       await Promise.all(queued)
-      if (recorded > 0 || refused === undefined) await device.flush()
+      if (recorded > 0 || refused === undefined) await flush()
     } finally {
       await device.close()
     }

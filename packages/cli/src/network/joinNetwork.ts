@@ -63,6 +63,10 @@ const reasons: Record<string, readonly string[]> = {
     'A member stays what it was when it joined: no endorsement changes it.',
   ],
   AssuranceTooLow: ['The network asks for a better assurance than that of the model.'],
+  ERC721NonexistentToken: [
+    'One of the devices is not registered.',
+    '`machinefi device register` registers it and joins it at once.',
+  ],
   ERC721InvalidSender: [
     'The device is registered already: to another owner, or without joining.',
     'Its owner joins it with `machinefi device join`.',
@@ -70,6 +74,10 @@ const reasons: Record<string, readonly string[]> = {
   ModelNotAccepted: [
     'The network does not accept the model.',
     '`machinefi network show` lists those that it does; its owner adds one with `machinefi network accept`.',
+  ],
+  NotOwnerOfDevice: [
+    'One of the devices is another account’s.',
+    'Only its owner joins it: --account FILE has the owner’s key.',
   ],
   NotEndorsed: [
     'The maker does not endorse this run.',

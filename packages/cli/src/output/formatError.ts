@@ -1,4 +1,5 @@
 import { BaseError, type ErrorKind } from '@machinefi/core'
+import { revertHints } from './revertHints.js'
 
 const exitCodes = {
   contract: 5,
@@ -17,18 +18,19 @@ export function toExitCode(error: unknown): number {
 export function formatError(error: unknown, options: formatError.Options = {}): string {
   const { json = false } = options
   if (error instanceof BaseError) {
+    const details = [...error.metaMessages, ...toHints(error)]
     if (json)
       return JSON.stringify({
         error: {
           kind: error.kind,
           message: error.shortMessage,
           name: error.name,
-          ...(error.metaMessages.length > 0 ? { details: error.metaMessages } : {}),
+          ...(details.length > 0 ? { details } : {}),
         },
       })
     return [
       `machinefi: ${error.shortMessage}`,
-      ...error.metaMessages.map((line) => `  ${line}`),
+      ...details.map((line) => `  ${line}`),
       ...(error.docsPath ? [`  Docs: docs/${error.docsPath}`] : []),
     ].join('\n')
   }
@@ -39,4 +41,10 @@ export function formatError(error: unknown, options: formatError.Options = {}): 
 
 export declare namespace formatError {
   type Options = { json?: boolean }
+}
+
+/** Told by its field: a ContractError is of a package that is loaded only by commands that need it. */
+function toHints({ revert }: BaseError & { revert?: { name: string } | undefined }): string[] {
+  const hint = revertHints[revert?.name ?? '']
+  return hint === undefined ? [] : [hint]
 }
