@@ -224,7 +224,7 @@ export async function startNode(
       for (const { failure } of transports) if (failure) problems.push(failure.shortMessage)
       return {
         ok: problems.length === 0,
-        problems,
+        problems: [...new Set(problems)],
         startedAt,
         networks: all.map((open) => ({
           id: open.network.id,

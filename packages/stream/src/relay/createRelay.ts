@@ -44,8 +44,9 @@ export function createRelay(options: createRelay.Options): Relay {
         registry: network.registry,
       }),
     )
-    // By another run it is another question.
-    const key = toHex(message) + (asked.endorsement?.run.root ?? '')
+    // By another run, or another proof, it is another question: nobody's is spoiled by a stranger's.
+    const run = asked.endorsement?.run
+    const key = toHex(message) + JSON.stringify([run?.root, run?.prove([])])
     const known = underWay.get(key)
     if (known) return known
     const publicKey = concatBytes(fromHex(registration.x), fromHex(registration.y))

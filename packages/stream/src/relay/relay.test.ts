@@ -110,6 +110,31 @@ test('behavior: with the endorsement of a run', async () => {
   expect(endorsement!.run.prove([device])).toEqual(run.prove([device]))
 })
 
+test('behavior: a proof of somebody else spoils none', async () => {
+  await using t = await createPayingNode()
+  const model = `0x${'0c'.repeat(32)}` as const
+  const registration = await sign(t, { model })
+  const device = toDeviceAddress(registration)
+  const run = buildRun([owner, device])
+  const other = {
+    ...run,
+    prove: () => ({ ...run.prove([device]), proof: [`0x${'0d'.repeat(32)}`] }),
+  }
+  const { id } = t.chain.network
+  await Promise.all(
+    [other, run].map((one) =>
+      relayRegistration(t.url, {
+        endorsement: { model, run: one as typeof run },
+        network: id,
+        registration,
+      }),
+    ),
+  )
+  expect(t.endorsed.map((each) => each?.run.prove([device]).proof)).toEqual(
+    expect.arrayContaining([run.prove([device]).proof, [`0x${'0d'.repeat(32)}`]]),
+  )
+})
+
 test.each([
   [200, '{}', 'input', 'What answered is no node.'],
   [200, 'null', 'input', 'What answered is no node.'],
