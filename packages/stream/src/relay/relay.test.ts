@@ -14,6 +14,7 @@ import { formatDid, publicKeyToAddress } from '@machinefi/core'
 import { expect, test } from 'vitest'
 import { createSigner } from '../../test/createFakeChain.js'
 import { createTestNode, dayMs, type TestNode } from '../../test/createTestNode.js'
+import { fetchChecked } from '../../test/fetchChecked.js'
 import { closeDatabase, openDatabase } from '../store/openDatabase.js'
 import { type Asked, createRelay } from './createRelay.js'
 
@@ -72,7 +73,7 @@ test('default', async () => {
   const device = `0x${formatDid(publicKeyToAddress(signer.publicKey)).slice(-40)}`
   expect(await relay(t, registration)).toEqual({ device, gasUsed: 118_000n, transaction: hash })
   expect(t.sent).toEqual([registration])
-  const described = await (await fetch(`${t.url}/networks/${t.chain.network.id}`)).json()
+  const described = await (await fetchChecked(`${t.url}/networks/${t.chain.network.id}`)).json()
   expect(described.paysRegistrations).toBe(true)
   const metrics = await (await fetch(`${t.url}/metrics`)).text()
   expect(metrics).toContain('machinefi_registrations_sent_total 1')
@@ -201,7 +202,11 @@ test('error: a body that is none', async () => {
   const good = await sign(t)
   const url = `${t.url}/networks/${t.chain.network.id}/registrations`
   const post = async (body: string, type = 'application/json') => {
-    const response = await fetch(url, { body, headers: { 'content-type': type }, method: 'POST' })
+    const response = await fetchChecked(url, {
+      body,
+      headers: { 'content-type': type },
+      method: 'POST',
+    })
     return [response.status, ((await response.json()) as { type?: string }).type?.split('/').at(-1)]
   }
   const text = (changes: Record<string, unknown>) =>
