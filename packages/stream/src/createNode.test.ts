@@ -14,6 +14,7 @@ import { batchId } from '@machinefi/telemetry'
 import { afterEach, expect, test, vi } from 'vitest'
 import { createFakeChain, createSigner, signSteps, walker } from '../test/createFakeChain.js'
 import { createTestNode, hourMs, minuteMs } from '../test/createTestNode.js'
+import { fetchChecked } from '../test/fetchChecked.js'
 import { type Node, startNode } from './createNode.js'
 import { NodeConfigurationError } from './errors.js'
 
@@ -68,7 +69,7 @@ test('default', async () => {
   const settled = await node.settle()
   expect(settled.map(({ window, ledgerTotal }) => [window, ledgerTotal])).toEqual([[20_000, 130n]])
   const url = await node.listen({ port: 0 })
-  const response = await fetch(
+  const response = await fetchChecked(
     `${url}/networks/${chain.network.id}/epochs/20000/claims/${toHex(batch.device)}`,
   )
   expect(await response.json()).toMatchObject({ value: '130', reward: '130', slot: 0, steps: 1 })

@@ -15,6 +15,7 @@ import {
   minuteMs,
   type TestNode,
 } from '../../test/createTestNode.js'
+import { fetchChecked } from '../../test/fetchChecked.js'
 import { problemBase } from '../problems.js'
 import { createAuthorities } from './createAuthorities.js'
 import { createNonces } from './createNonces.js'
@@ -73,7 +74,7 @@ async function toOutcome(response: Response) {
 
 async function get(t: TestNode, account: PrivateKeyAccount | undefined, path: string) {
   const url = await urlOf(t, path)
-  return fetch(url, account && { headers: await sign(t, account, url) })
+  return fetchChecked(url, account && { headers: await sign(t, account, url) })
 }
 const outcome = async (...what: Parameters<typeof get>) => toOutcome(await get(...what))
 

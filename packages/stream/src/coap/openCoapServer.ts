@@ -169,7 +169,7 @@ export function openCoapServer(options: openCoapServer.Options): CoapServer {
       if (!values) continue
       found = true
       if (code !== (route.method === 'GET' ? '0.01' : '0.02')) continue
-      const type = format === undefined ? route.accepts?.[0] : mediaTypes[format]
+      const type = format === undefined ? Object.keys(route.accepts ?? {})[0] : mediaTypes[format]
       const reply = await route.handle({
         body: async () => body,
         path: values,

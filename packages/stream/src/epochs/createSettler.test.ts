@@ -19,13 +19,14 @@ import {
   minuteMs,
   type TestNode,
 } from '../../test/createTestNode.js'
+import { fetchChecked } from '../../test/fetchChecked.js'
 
 const first = 20_000
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON of many shapes, matched below
 async function fetchJson(t: TestNode, path: string): Promise<any> {
   const url = t.node.url ?? (await t.node.listen({ port: 0 }))
-  return (await fetch(`${url}/networks/${t.chain.network.id}${path}`)).json()
+  return (await fetchChecked(`${url}/networks/${t.chain.network.id}${path}`)).json()
 }
 
 async function fetchBytes(t: TestNode, path: string): Promise<Uint8Array> {
@@ -248,7 +249,7 @@ test('error: another epoch is on chain', async () => {
   }
   expect(t.node.health()).toMatchObject(conflict)
   const url = await t.node.listen({ port: 0 })
-  expect((await fetch(`${url}/health`)).status).toBe(503)
+  expect((await fetchChecked(`${url}/health`)).status).toBe(503)
 
   // A person has to settle that; until then no reading is lost, also not over a restart.
   for (const seq of [1, 2]) {
@@ -371,7 +372,7 @@ test('behavior: knows which windows are final, and asks the chain when one more 
   const url = await t.node.listen({ port: 0 })
   const device = toHex(publicKeyToAddress(t.signers[0]!.publicKey))
   const read = async () =>
-    (await (await fetch(`${url}/networks/${t.chain.network.id}/devices/${device}`)).json())
+    (await (await fetchChecked(`${url}/networks/${t.chain.network.id}/devices/${device}`)).json())
       .finalBefore
   expect(await read()).toBe(null)
   const start = t.chain.time

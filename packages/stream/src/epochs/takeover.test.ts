@@ -11,6 +11,7 @@ import {
   minuteMs,
   type TestNode,
 } from '../../test/createTestNode.js'
+import { fetchChecked } from '../../test/fetchChecked.js'
 
 const first = 20_000
 const other = `0x${'0b'.repeat(20)}` as const
@@ -38,7 +39,7 @@ function moveTo([t, ...others]: readonly TestNode[], time: number) {
 async function fetchJson(t: TestNode, path: string) {
   const url = t.node.url ?? (await t.node.listen({ port: 0 }))
   // biome-ignore lint/suspicious/noExplicitAny: JSON of many shapes, matched below
-  return (await (await fetch(`${url}/networks/${t.chain.network.id}${path}`)).json()) as any
+  return (await (await fetchChecked(`${url}/networks/${t.chain.network.id}${path}`)).json()) as any
 }
 
 async function fetchBundle(t: TestNode, window: number) {

@@ -9,6 +9,8 @@ import { encodeSenml, parseSenml } from '@machinefi/telemetry/senml'
 import { connectAsync } from 'mqtt'
 import { describe, expect, test } from 'vitest'
 import { createTestNode, dayMs, minuteMs } from '../../test/createTestNode.js'
+import { fetchChecked } from '../../test/fetchChecked.js'
+import { findFaults } from '../../test/findFaults.js'
 import { problemBase } from '../problems.js'
 import { createGateway } from './createGateway.js'
 import { createReadingsMac } from './createReadingsMac.js'
@@ -52,7 +54,7 @@ async function createTestGateway(options: Omit<createGateway.Options, 'directory
       return `/devices/${toHex(address)}/readings?counter=${counter}&mac=${toHex(mac).slice(2)}`
     },
     async post(path: string, body: string | Uint8Array, type = 'application/senml+json') {
-      const response = await fetch(test.gateway.urls.http + path, {
+      const response = await fetchChecked(test.gateway.urls.http + path, {
         body: Buffer.from(body as string),
         headers: { 'content-type': type },
         method: 'POST',
@@ -78,7 +80,9 @@ async function createTestGateway(options: Omit<createGateway.Options, 'directory
     async logged() {
       await test.gateway.close()
       const did = toHex(device.address)
-      const response = await fetch(`${node}/networks/${toHex(t.id)}/devices/${did}/records?from=0`)
+      const response = await fetchChecked(
+        `${node}/networks/${toHex(t.id)}/devices/${did}/records?from=0`,
+      )
       const text = await response.text()
       if (!response.ok) throw new Error(text)
       return JSON.parse(text).records as { time: number; steps: number }[]
@@ -93,6 +97,9 @@ async function createTestGateway(options: Omit<createGateway.Options, 'directory
   await gateway.listen({ coapPort: 0, mqttPort: 0, port: 0 })
   return test
 }
+
+type Body = { content: Record<string, { schema?: object }> }
+type Operation = { requestBody?: Body; responses: Record<string, Body> }
 
 const steps = (value: number, time?: number) =>
   JSON.stringify([{ n: 'steps', u: 'count', v: value, ...(time === undefined ? {} : { t: time }) }])
@@ -141,7 +148,7 @@ test('default: files are the owner’s alone, and the shared key is told once', 
 
 test('default: openapi.json has all there is, and /health counts', async () => {
   await using g = await createTestGateway()
-  const document = await (await fetch(`${g.gateway.urls.http}/openapi.json`)).json()
+  const document = await (await fetchChecked(`${g.gateway.urls.http}/openapi.json`)).json()
   expect(document.info.title).toBe('MachineFi gateway')
   expect(Object.keys(document.paths)).toEqual([
     '/devices/{device}/readings',
@@ -153,9 +160,25 @@ test('default: openapi.json has all there is, and /health counts', async () => {
   expect(Object.keys(post.responses).map(Number)).toEqual([
     200, 400, 403, 409, 413, 415, 422, 429, 503,
   ])
+  const senml = { $ref: '#/components/schemas/Senml' }
+  expect(post.requestBody.content['application/senml+json']).toEqual({ schema: senml })
+  const pack = (record: object) => findFaults([record], senml, document)
+  expect(pack(JSON.parse(steps(1))[0])).toEqual([])
+  expect(pack({ n: 'steps', vs: 'many' })).toEqual(['/0: vs is not in the schema'])
+  expect(pack({ n: 'steps', v: '1' })).toEqual(['/0/v: not number'])
+  expect(findFaults([], senml, document)).toEqual([': fewer than 1'])
+  const bodies = Object.values<Record<string, Operation>>(document.paths)
+    .flatMap(Object.values<Operation>)
+    .flatMap(({ requestBody, responses }) => [
+      ...Object.values(responses),
+      ...(requestBody ? [requestBody] : []),
+    ])
+  expect(bodies.flatMap(({ content }) => Object.values(content)).every((body) => body.schema)).toBe(
+    true,
+  )
   await g.send(1, steps(1))
   await g.send(1, steps(2))
-  const health = await (await fetch(`${g.gateway.urls.http}/health`)).json()
+  const health = await (await fetchChecked(`${g.gateway.urls.http}/health`)).json()
   expect(health).toMatchObject({ authentic: 2, devices: 1, readings: 1, refused: 1, rows: 1 })
 })
 

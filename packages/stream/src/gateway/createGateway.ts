@@ -1,7 +1,9 @@
 import { http } from '@machinefi/device'
 import { type CoapLimits, openCoapServer } from '../coap/openCoapServer.js'
 import { createOpenApi } from '../http/createOpenApi.js'
+import { refTo, text } from '../http/JsonSchema.js'
 import {
+  type Bodies,
   type Call,
   type HttpLimits,
   openServer,
@@ -19,6 +21,7 @@ import {
   type IntakeLimits,
 } from './createIntake.js'
 import { formatGatewayMetrics } from './formatGatewayMetrics.js'
+import { gatewaySchemas } from './gatewaySchemas.js'
 import { openGatewayStore } from './openGatewayStore.js'
 
 /**
@@ -73,8 +76,8 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
           required: true,
         },
       },
-      accepts: ['application/senml+json', 'application/senml+cbor'],
-      returns: [json],
+      accepts: senml,
+      returns: jsonOf('Taken'),
       problems: [
         'parameter',
         'mac',
@@ -91,7 +94,7 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
         'unavailable',
       ],
       async handle(call) {
-        if (!mediaTypes.has(call.type)) throw new ProblemError('media-type')
+        if (!Object.hasOwn(senml, call.type)) throw new ProblemError('media-type')
         const [counter, mac] = [once(call, 'counter'), once(call, 'mac')]
         const body = await call.body()
         return reply(await intake.take({ body, counter, device: call.path.device!, mac }))
@@ -101,7 +104,7 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
       method: 'GET',
       path: '/health',
       summary: 'What waits for the node, and what was taken and refused by this process',
-      returns: [json],
+      returns: jsonOf('Health'),
       problems: [],
       handle: async () => reply(await intake.stats()),
     },
@@ -109,7 +112,7 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
       method: 'GET',
       path: '/metrics',
       summary: 'Prometheus text format',
-      returns: ['text/plain'],
+      returns: { 'text/plain': text },
       problems: [],
       handle: async () => ({
         status: 200,
@@ -121,12 +124,12 @@ export async function createGateway(options: createGateway.Options): Promise<Gat
       method: 'GET',
       path: '/openapi.json',
       summary: 'This API as an OpenAPI 3.1 document',
-      returns: [json],
+      returns: jsonOf('OpenApi'),
       problems: [],
       handle: () => reply(document),
     },
   ]
-  const document = createOpenApi(routes, { title: 'MachineFi gateway' })
+  const document = createOpenApi(routes, { schemas: gatewaySchemas, title: 'MachineFi gateway' })
 
   return {
     urls,
@@ -239,12 +242,15 @@ export const defaultGatewayLimits: GatewayLimits = {
 }
 
 const json = 'application/json'
-const mediaTypes = new Set([
-  'application/senml+json',
-  'application/senml+cbor',
-  'application/json',
-  'application/cbor',
-])
+const jsonOf = (name: Name): Bodies => ({ [json]: refTo(name) })
+/** RFC 8428 §12.3, and what devices call it that know no better. */
+const senml: Bodies = {
+  'application/senml+json': refTo<Name>('Senml'),
+  'application/senml+cbor': refTo<Name>('SenmlCbor'),
+  'application/json': refTo<Name>('Senml'),
+  'application/cbor': refTo<Name>('SenmlCbor'),
+}
+type Name = keyof typeof gatewaySchemas | 'OpenApi'
 
 function once({ query }: Call, name: string): string {
   const values = query.getAll(name)

@@ -1,21 +1,18 @@
+import { STATUS_CODES } from 'node:http'
 import { type ProblemReason, toProblem } from '../problems.js'
-import type { Route } from './openServer.js'
+import { type JsonSchema, natural, objectOf, refTo, text } from './JsonSchema.js'
+import { type Bodies, bytes, type Route } from './openServer.js'
 
 /** Describes the routes as an OpenAPI 3.1 document. */
-export function createOpenApi(
-  routes: readonly Route[],
-  { title = 'MachineFi stream node' }: { title?: string } = {},
-): OpenApi {
+export function createOpenApi(routes: readonly Route[], options: createOpenApi.Options): OpenApi {
+  const { schemas, title } = options
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of routes) {
-    const { accepts, method, path, query = {}, readers, returns, summary } = route
+    const { accepts, method, path, query = {}, readers, returns, statuses = [200], summary } = route
     const problems = [...route.problems, ...(readers ? readerProblems : [])]
-    const responses: Record<string, unknown> = {
-      200: {
-        description: 'OK',
-        content: Object.fromEntries(returns.map((type) => [type, {}])),
-      },
-    }
+    const responses: Record<string, unknown> = {}
+    for (const status of statuses)
+      responses[status] = { description: STATUS_CODES[status], content: toContent(returns) }
     for (const reason of problems) {
       const { status, title } = toProblem(reason)
       const known = responses[status] as { description: string } | undefined
@@ -23,9 +20,7 @@ export function createOpenApi(
         description: known
           ? `${known.description}; \`${reason}\`: ${title}`
           : `\`${reason}\`: ${title}`,
-        content: {
-          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
-        },
+        content: toContent({ 'application/problem+json': refTo('Problem') }),
       }
     }
     paths[path] ??= {}
@@ -50,14 +45,7 @@ export function createOpenApi(
           schema: { type: integer ? 'integer' : 'string' },
         })),
       ],
-      ...(accepts
-        ? {
-            requestBody: {
-              required: true,
-              content: Object.fromEntries(accepts.map((type) => [type, {}])),
-            },
-          }
-        : {}),
+      ...(accepts && { requestBody: { required: true, content: toContent(accepts) } }),
       responses,
     }
   }
@@ -74,21 +62,46 @@ export function createOpenApi(
           description: 'ERC-8128, beside Signature-Input: RFC 9421 with an account of the chain',
         },
       },
-      schemas: {
-        Problem: {
-          type: 'object',
-          description: 'RFC 9457; the last part of `type` is a stable code',
-          required: ['type', 'status', 'title'],
-          properties: {
-            type: { type: 'string' },
-            status: { type: 'integer' },
-            title: { type: 'string' },
-            detail: { type: 'string' },
-          },
-        },
-      },
+      schemas: { ...schemas, ...shared },
     },
   }
+}
+
+export declare namespace createOpenApi {
+  type Options = {
+    /** What the routes refer to, by name. */
+    schemas: Readonly<Record<string, JsonSchema>>
+    title: string
+  }
+}
+
+const shared = {
+  Problem: {
+    ...objectOf(
+      {
+        type: text,
+        status: natural,
+        title: text,
+        detail: text,
+        retryAfter: { ...natural, description: 'Seconds' },
+      },
+      ['detail', 'retryAfter'],
+    ),
+    description: 'RFC 9457; the last part of `type` is a stable code',
+  },
+  OpenApi: objectOf({
+    openapi: text,
+    info: objectOf({ title: text, version: text }),
+    paths: { type: 'object' },
+    components: { type: 'object' },
+  }),
+} satisfies Record<string, JsonSchema>
+
+/** Bytes have no schema (OpenAPI 3.1.0, §4.8.14.2): their media type says it all. */
+function toContent(bodies: Bodies) {
+  return Object.fromEntries(
+    Object.entries(bodies).map(([type, schema]) => [type, schema === bytes ? {} : { schema }]),
+  )
 }
 
 const readersOf = {

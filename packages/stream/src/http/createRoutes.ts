@@ -21,7 +21,11 @@ import type { ProblemReason } from '../problems.js'
 import type { Relay } from '../relay/createRelay.js'
 import type { Store } from '../store/openStore.js'
 import { createOpenApi, readerProblems } from './createOpenApi.js'
+import { refTo, text } from './JsonSchema.js'
+import { nodeSchemas } from './nodeSchemas.js'
 import {
+  type Bodies,
+  bytes,
   type Call,
   ProblemError,
   problemReply,
@@ -118,8 +122,8 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       path: `${network}/batches`,
       summary: 'Take in one signed batch, or a CBOR sequence of them',
       constrained: true,
-      accepts: ['application/cose', 'application/cbor-seq'],
-      returns: ['application/cose', 'application/cbor-seq'],
+      accepts: { 'application/cose': bytes, 'application/cbor-seq': bytes },
+      returns: { 'application/cose': bytes, 'application/cbor-seq': bytes },
       problems: ingestProblems,
       async handle(call) {
         const open = networkOf(call)
@@ -154,7 +158,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: '/networks',
       summary: 'The networks of this node',
-      returns: [json],
+      returns: jsonOf('Networks'),
       problems: [],
       handle: () => reply({ networks: [...networks.values()].map(describe) }),
     },
@@ -162,7 +166,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: network,
       summary: 'One network: contracts, rules, log key',
-      returns: [json],
+      returns: jsonOf('Network'),
       problems: notNetwork,
       handle: (call) => reply(describe(networkOf(call))),
     },
@@ -172,7 +176,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       summary:
         'What the node knows of a device: membership and seq; of a private network, gaps and counts only by a signed request',
       constrained: true,
-      returns: [json],
+      returns: jsonOf('Device'),
       problems: [...notDevice, ...readerProblems.filter((reason) => reason !== 'unsigned')],
       async handle(call) {
         const open = networkOf(call)
@@ -214,7 +218,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         limit: { description: 'Most batches, 1 to 1000', integer: true },
       },
       readers: 'device',
-      returns: [json],
+      returns: jsonOf('Records'),
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
@@ -239,7 +243,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         limit: { description: 'Most batches looked at, 1 to 1000', integer: true },
       },
       readers: 'device',
-      returns: [json],
+      returns: jsonOf('Batches'),
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
@@ -268,7 +272,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         limit: { description: 'Most claims, 1 to 1000', integer: true },
       },
       readers: 'device',
-      returns: [json],
+      returns: jsonOf('Claims'),
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
@@ -296,7 +300,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       path: `${device}/evidence`,
       summary: 'Pairs of batches with one seq that a device signed',
       readers: 'device',
-      returns: [json],
+      returns: jsonOf('Evidence'),
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
@@ -324,7 +328,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       path: `${network}/log/checkpoint`,
       summary: 'The latest signed head of the log',
       query: { size: { description: 'The first whose size is at least this', integer: true } },
-      returns: ['application/cose'],
+      returns: { 'application/cose': bytes },
       problems: [...notNetwork, 'parameter', 'not-found'],
       handle(call) {
         const { number } = networkOf(call).state
@@ -343,7 +347,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         from: { description: 'First size', integer: true },
         limit: { description: 'Most checkpoints, 1 to 10000', integer: true },
       },
-      returns: ['application/cbor-seq'],
+      returns: { 'application/cbor-seq': bytes },
       problems: [...notNetwork, 'parameter'],
       handle(call) {
         const { number } = networkOf(call).state
@@ -365,7 +369,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         from: { description: 'First index', integer: true },
         to: { description: 'One above the last index', integer: true },
       },
-      returns: ['application/octet-stream'],
+      returns: { 'application/octet-stream': bytes },
       problems: [...notNetwork, 'parameter'],
       handle(call) {
         const { log, size } = networkOf(call).state
@@ -385,7 +389,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       path: `${network}/log/batches/{index}`,
       summary: 'A batch of the log; without its rows once they have expired',
       readers: 'device',
-      returns: ['application/cose'],
+      returns: { 'application/cose': bytes },
       problems: [...notNetwork, 'parameter', 'not-found'],
       async handle(call) {
         const open = networkOf(call)
@@ -413,7 +417,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         to: { description: 'One above the last index; the size by default', integer: true },
       },
       readers: 'network',
-      returns: ['application/cbor-seq'],
+      returns: { 'application/cbor-seq': bytes },
       problems: [...notNetwork, 'parameter'],
       async handle(call) {
         const open = networkOf(call)
@@ -436,7 +440,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         index: { description: 'Index of the entry', integer: true, required: true },
         size: { description: 'Size of the tree; the latest by default', integer: true },
       },
-      returns: ['application/octet-stream'],
+      returns: { 'application/octet-stream': bytes },
       problems: [...notNetwork, 'parameter'],
       handle(call) {
         const { log, size: all } = networkOf(call).state
@@ -458,7 +462,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         from: { description: 'Smaller size', integer: true, required: true },
         to: { description: 'Larger size; the latest by default', integer: true },
       },
-      returns: ['application/octet-stream'],
+      returns: { 'application/octet-stream': bytes },
       problems: [...notNetwork, 'parameter'],
       handle(call) {
         const { log, size } = networkOf(call).state
@@ -480,7 +484,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
         from: { description: 'First window' },
         limit: { description: 'Most epochs, 1 to 1000', integer: true },
       },
-      returns: [json],
+      returns: jsonOf('Epochs'),
       problems: [...notNetwork, 'parameter'],
       handle(call) {
         const open = networkOf(call)
@@ -500,7 +504,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: epoch,
       summary: 'One epoch: what it commits to, and its transaction',
-      returns: [json],
+      returns: jsonOf('Epoch'),
       problems: [...notNetwork, 'parameter', 'not-found'],
       handle(call) {
         const open = networkOf(call)
@@ -512,7 +516,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       path: `${epoch}/ledger`,
       summary: 'All entries of an epoch’s ledger, by slot',
       readers: 'network',
-      returns: [json],
+      returns: jsonOf('Ledger'),
       problems: [...notNetwork, 'parameter', 'not-found'],
       async handle(call) {
         const open = networkOf(call)
@@ -529,7 +533,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       path: `${epoch}/bundle`,
       summary: 'The evidence for all claims of an epoch: what an auditor re-checks',
       readers: 'network',
-      returns: ['application/cbor'],
+      returns: { 'application/cbor': bytes },
       problems: [...notNetwork, 'parameter', 'not-found'],
       async handle(call) {
         const open = networkOf(call)
@@ -546,7 +550,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       path: `${epoch}/claims/{device}/bundle`,
       summary: 'The evidence for one claim',
       readers: 'device',
-      returns: ['application/cbor'],
+      returns: { 'application/cbor': bytes },
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
@@ -561,7 +565,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       path: `${epoch}/claims/{device}`,
       summary: 'A device’s claim, with its path in the ledger: what redeeming needs',
       readers: 'device',
-      returns: [json],
+      returns: jsonOf('Claim'),
       problems: notDevice,
       async handle(call) {
         const open = networkOf(call)
@@ -579,7 +583,8 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: '/health',
       summary: 'Whether the node does its work; 503 if not',
-      returns: [json],
+      returns: jsonOf('Health'),
+      statuses: [200, 503],
       problems: [],
       handle() {
         const report = health()
@@ -590,7 +595,7 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: '/metrics',
       summary: 'Prometheus text format',
-      returns: ['text/plain'],
+      returns: { 'text/plain': text },
       problems: [],
       handle: () => ({
         status: 200,
@@ -602,12 +607,12 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'GET',
       path: '/openapi.json',
       summary: 'This API as an OpenAPI 3.1 document',
-      returns: [json],
+      returns: jsonOf('OpenApi'),
       problems: [],
       handle: () => reply(document),
     },
   ]
-  const document = createOpenApi(routes)
+  const document = createOpenApi(routes, { schemas: nodeSchemas, title: 'MachineFi stream node' })
   return routes
 
   function describe(open: OpenNetwork) {
@@ -649,8 +654,8 @@ export function createRoutes(options: createRoutes.Options): Route[] {
       method: 'POST',
       path: `${network}/registrations`,
       summary: 'Send the registration that a device signed, and pay for it',
-      accepts: [json],
-      returns: [json],
+      accepts: jsonOf('Registration'),
+      returns: jsonOf('Relayed'),
       problems: [
         ...notNetwork,
         'body',
@@ -750,6 +755,7 @@ export declare namespace createRoutes {
 }
 
 const json = 'application/json'
+const jsonOf = (name: keyof typeof nodeSchemas | 'OpenApi'): Bodies => ({ [json]: refTo(name) })
 const relayProblems = ['registration', 'relay-exhausted'] as const
 
 /** Entries of the log in one answer: 1 MiB. */

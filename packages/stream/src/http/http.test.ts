@@ -18,11 +18,20 @@ import {
   minuteMs,
   type TestNode,
 } from '../../test/createTestNode.js'
+import { fetchChecked } from '../../test/fetchChecked.js'
+import { findFaults } from '../../test/findFaults.js'
 import { problemBase } from '../problems.js'
+import type { JsonSchema } from './JsonSchema.js'
+
+type Content = Record<string, { schema?: JsonSchema }>
+type Operation = {
+  requestBody?: { content: Content }
+  responses: Record<string, { content: Content }>
+}
 
 async function call(t: TestNode, path: string, init: RequestInit = {}) {
   const url = t.node.url ?? (await t.node.listen({ port: 0 }))
-  return fetch(url + path.replace('{network}', `/networks/${t.chain.network.id}`), init)
+  return fetchChecked(url + path.replace('{network}', `/networks/${t.chain.network.id}`), init)
 }
 
 const json = async (t: TestNode, path: string) => (await call(t, path)).json()
@@ -464,6 +473,58 @@ test('openapi.json: every operation of it answers, and nothing else does', async
       }
     }
   }
+})
+
+test('openapi.json: every body in JSON has a schema, and every schema a body', async () => {
+  await using t = await createTestNode()
+  await t.reopen({ relay: { perDay: 1, send: async () => [] } })
+  const document = await json(t, '/openapi.json')
+  const bare: string[] = []
+  for (const [path, operations] of Object.entries<Record<string, Operation>>(document.paths))
+    for (const { requestBody, responses } of Object.values(operations))
+      for (const { content } of [requestBody ?? { content: {} }, ...Object.values(responses)])
+        for (const [type, { schema }] of Object.entries(content))
+          if (type.endsWith('json') && !schema?.$ref) bare.push(`${path} ${type}`)
+  expect(bare).toEqual([])
+  const refs = JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)
+  expect([...new Set([...refs].map(([, name]) => name))].sort()).toEqual(
+    Object.keys(document.components.schemas).sort(),
+  )
+})
+
+test('openapi.json: an answer with anything missing, added or of another type is none', async () => {
+  await using t = await createSettledNode()
+  const document = await json(t, '/openapi.json')
+  const device = toHex(t.batches[0]!.device)
+  for (const [name, path] of [
+    ['Network', '{network}'],
+    ['Device', `{network}/devices/${device}`],
+    ['Records', `{network}/devices/${device}/records`],
+    ['Claim', `{network}/epochs/20000/claims/${device}`],
+    ['Health', '/health'],
+  ] as const) {
+    const schema = document.components.schemas[name] as JsonSchema
+    const answer = await json(t, path)
+    const faultsOf = (changes: object) => findFaults({ ...answer, ...changes }, schema, document)
+    expect(faultsOf({})).toEqual([])
+    expect(faultsOf({ more: 1 })).toEqual([': more is not in the schema'])
+    for (const member of Object.keys(answer)) {
+      expect(faultsOf({ [member]: Symbol() }), member).not.toEqual([])
+      const { [member]: _, ...rest } = answer
+      const isRequired = schema.required!.includes(member)
+      expect(findFaults(rest, schema, document)).toEqual(isRequired ? [`: no ${member}`] : [])
+    }
+  }
+  const [record] = (await json(t, `{network}/devices/${device}/records`)).records
+  const faultsOf = (changes: object) =>
+    findFaults(
+      { records: [{ ...record, ...changes }], expiredBatches: 0, next: null },
+      document.components.schemas.Records,
+      document,
+    )
+  expect(faultsOf({ steps: null })).toEqual([])
+  expect(faultsOf({ steps: '50' })).toEqual(['/records/0/steps: not number,null'])
+  expect(faultsOf({ seq: -1 })).toEqual(['/records/0/seq: < 0'])
 })
 
 test('behavior: CORS, HEAD, OPTIONS, 404', async () => {

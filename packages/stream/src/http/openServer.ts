@@ -13,6 +13,7 @@ import { BaseError } from '@machinefi/core'
 import { isLoopback } from '../access/createAuthorities.js'
 import { type Problem, type ProblemReason, toProblem } from '../problems.js'
 import type { Tls } from '../tls/openTls.js'
+import type { JsonSchema } from './JsonSchema.js'
 import { problemDocument } from './splitSequence.js'
 
 /**
@@ -300,15 +301,23 @@ export type Route = {
   /** Served over CoAP too: what a device needs. */
   constrained?: boolean
   query?: Readonly<Record<string, { description: string; integer?: boolean; required?: boolean }>>
-  /** Media types of the request body, of which one is needed. */
-  accepts?: readonly string[]
-  /** Media types of the answer. */
-  returns: readonly string[]
+  /** The request body, of one of these media types. */
+  accepts?: Bodies
+  /** The answer. */
+  returns: Bodies
+  /** Of an answer that is no problem. @default [200] */
+  statuses?: readonly number[]
   problems: readonly ProblemReason[]
   /** Who may have the answer in a private network: the readers of a device, or only auditors of all. */
   readers?: 'device' | 'network'
   handle(call: Call): Reply | Promise<Reply>
 }
+
+/** What is said of a body, by its media type. */
+export type Bodies = Readonly<Record<string, JsonSchema>>
+
+/** In place of a schema: a body that is neither JSON nor text. */
+export const bytes: JsonSchema = {}
 
 export type Call = {
   path: Readonly<Record<string, string>>

@@ -4,6 +4,7 @@ import { batchId, defineSchema, encodeBatch, signBatch, toRow } from '@machinefi
 import { expect, test, vi } from 'vitest'
 import { createFakeChain, createSigner, signSteps, walker } from '../../test/createFakeChain.js'
 import { createTestNode, dayMs, hourMs, minuteMs } from '../../test/createTestNode.js'
+import { fetchChecked } from '../../test/fetchChecked.js'
 import type { Outcome } from './createPipeline.js'
 
 const reasons = (outcomes: readonly Outcome[]) =>
@@ -100,7 +101,7 @@ test('behavior: two batches of one seq are refused and kept as evidence', async 
   ])
   const url = await t.node.listen({ port: 0 })
   const device = `${url}/networks/${t.chain.network.id}/devices/${toHex(first.device)}`
-  expect(await (await fetch(`${device}/evidence`)).json()).toMatchObject({
+  expect(await (await fetchChecked(`${device}/evidence`)).json()).toMatchObject({
     evidence: [
       {
         seq: 0,

@@ -14,6 +14,8 @@ import { formatDid, publicKeyToAddress } from '@machinefi/core'
 import { expect, test } from 'vitest'
 import { createSigner } from '../../test/createFakeChain.js'
 import { createTestNode, dayMs, type TestNode } from '../../test/createTestNode.js'
+import { fetchChecked } from '../../test/fetchChecked.js'
+import { findFaults } from '../../test/findFaults.js'
 import { closeDatabase, openDatabase } from '../store/openDatabase.js'
 import { type Asked, createRelay } from './createRelay.js'
 
@@ -72,7 +74,7 @@ test('default', async () => {
   const device = `0x${formatDid(publicKeyToAddress(signer.publicKey)).slice(-40)}`
   expect(await relay(t, registration)).toEqual({ device, gasUsed: 118_000n, transaction: hash })
   expect(t.sent).toEqual([registration])
-  const described = await (await fetch(`${t.url}/networks/${t.chain.network.id}`)).json()
+  const described = await (await fetchChecked(`${t.url}/networks/${t.chain.network.id}`)).json()
   expect(described.paysRegistrations).toBe(true)
   const metrics = await (await fetch(`${t.url}/metrics`)).text()
   expect(metrics).toContain('machinefi_registrations_sent_total 1')
@@ -226,33 +228,43 @@ test('error: a body that is none', async () => {
   const good = await sign(t)
   const url = `${t.url}/networks/${t.chain.network.id}/registrations`
   const post = async (body: string, type = 'application/json') => {
-    const response = await fetch(url, { body, headers: { 'content-type': type }, method: 'POST' })
+    const response = await fetchChecked(url, {
+      body,
+      headers: { 'content-type': type },
+      method: 'POST',
+    })
     return [response.status, ((await response.json()) as { type?: string }).type?.split('/').at(-1)]
   }
   const text = (changes: Record<string, unknown>) =>
     JSON.stringify({ ...good, deadline: String(good.deadline), ...changes })
-  for (const body of [
-    '',
-    'null',
-    '[]',
-    '{',
-    text({ x: undefined }),
-    text({ y: '0x00' }),
-    text({ r: `${good.r}00` }),
-    text({ owner: good.owner.slice(2) }),
-    text({ membership: 7 }),
-    text({ algorithm: 'EdDSA' }),
-    text({ deadline: -1 }),
-    text({ deadline: '9'.repeat(30) }),
-    text({ deadline: null }),
-    text({ endorsement: null }),
-    text({ endorsement: { root: '0x00', proof: [], flags: [] } }),
-    text({ endorsement: { root: good.x, proof: [], flags: [0] } }),
-    text({ endorsement: { root: good.x, proof: Array(33).fill(good.x), flags: [] } }),
-  ])
+  const document = await (await fetch(`${t.url}/openapi.json`)).json()
+  const { Registration: schema } = document.components.schemas
+  const wrong = [
+    { x: undefined },
+    { y: '0x00' },
+    { r: `${good.r}00` },
+    { owner: good.owner.slice(2) },
+    { membership: 7 },
+    { algorithm: 'EdDSA' },
+    { deadline: -1 },
+    { deadline: '9'.repeat(30) },
+    { deadline: null },
+    { endorsement: null },
+    { endorsement: { root: '0x00', proof: [], flags: [] } },
+    { endorsement: { root: good.x, proof: [], flags: [0] } },
+    { endorsement: { root: good.x, proof: Array(33).fill(good.x), flags: [] } },
+  ]
+  for (const body of ['', 'null', '[]', '{']) expect(await post(body), body).toEqual([400, 'body'])
+  // What the node refuses is not as the schema says either; what it takes is, or `post` fails.
+  for (const changes of wrong) {
+    const body = text(changes)
     expect(await post(body), body).toEqual([400, 'body'])
+    expect(findFaults(JSON.parse(body), schema, document), body).not.toEqual([])
+  }
   expect(await post(text({}), 'text/plain')).toEqual([415, 'media-type'])
   expect(await post(text({}))).toEqual([200, undefined])
+  const endorsement = { root: good.x, proof: [good.y], flags: [true] }
+  expect(await post(text({ endorsement }))).toEqual([200, undefined])
 })
 
 test('error: a node that does not pay, and one that is away', async () => {
