@@ -3,12 +3,19 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { rotateLogKey } from '@machinefi/contracts'
 import { fromHex, toHex } from '@machinefi/core'
-import { createDevice } from '@machinefi/device'
+import { createDevice, createSoftwareSigner } from '@machinefi/device'
 import { openFileStore, openSigner, readFileStore } from '@machinefi/device/node'
+import { openGatewayStore } from '@machinefi/stream/gateway'
+import { getAddress } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createTestNode, type TestNode } from '../../device/test/createTestNode.js'
+import { createChainClient } from '../src/chain/createChainClient.js'
+import { developmentAccount } from '../src/chain/openAccount.js'
+import type { Context } from '../src/context.js'
 import type { NodeNetwork } from '../src/node/fetchNode.js'
+import { readLogKeys } from '../src/node/readLogKeys.js'
 import { runCli, startCli } from './runCli.js'
 
 // A node, and somebody in its place: all that he says is the node's, but for his own log key.
@@ -154,22 +161,43 @@ describe.each(['bridge', 'gateway'] as const)('%s', (command) => {
   })
 })
 
-test('error: gateway start with an id, or with the file of another network', async () => {
+test('error: gateway start with an id, or a file and devices of another network', async () => {
   await json('gateway', 'create', '--data', 'mixed', '--node', nodeUrl)
   const start = (named: string) =>
     runCli(['gateway', 'start', '--data', 'mixed', '--network', named], { cwd, env })
   const id = await start(network.id)
   expect([id.code, id.stderr]).toEqual([2, expect.stringContaining('is the network file here')])
-  await json(
-    ...['network', 'create', '--name', 'Other', '--symbol', 'O', '--out', 'other.json'],
-    ...['--deployment', 'deployment.json'],
-  )
-  const bond = await start('other.json')
-  expect([bond.code, bond.stderr]).toEqual([2, expect.stringContaining('has not bonded')])
+  const store = openGatewayStore(join(cwd, 'mixed'))
+  await store.create({ ...network, id: new Uint8Array(32).fill(9), maxRowsBytes: 4096 })
+  store.close()
+  const file = await start('steps.json')
+  expect([file.code, file.stderr]).toEqual([2, expect.stringContaining('of another network')])
 })
 
 test('error: a serial port that is not there is not said to be opened again', async () => {
   const { code, stderr } = await runCli(['device', 'register', '--port', '/dev/nope'], { cwd, env })
   expect([code, stderr]).toEqual([4, expect.stringContaining('/dev/nope cannot be opened')])
   expect(stderr).not.toContain('again')
+})
+
+// Last: the node takes nothing in when its key is changed under it.
+test('behavior: --log-key: what the operator has changed is no next key, and the chain’s is first', async () => {
+  const operator = createChainClient({
+    account: developmentAccount(1),
+    chainId: network.chainId,
+    pollingInterval: 50,
+    url: env.MACHINEFI_RPC!,
+  })
+  const now = createSoftwareSigner().publicKey
+  const next = createSoftwareSigner().publicKey
+  for (const key of [other.logKey, now])
+    await rotateLogKey(operator, {
+      logKey: toHex(key),
+      network: { settlement: getAddress(network.settlement) },
+    })
+  const logKey = [network.logKey, toHex(other.logKey), toHex(now), toHex(next)]
+  const options = { logKey, network: 'steps.json', rpc: env.MACHINEFI_RPC! }
+  const { keys } = await readLogKeys(options, { cwd } as Context)
+  expect(keys!.logKey.map((key) => toHex(key))).toEqual([toHex(now), toHex(next)])
+  expect(toHex(keys!.operator!)).toBe(network.operator.toLowerCase())
 })
