@@ -61,6 +61,12 @@ function define(context: Context): Command {
     fromEnvironment('--network <id>', 'network id', 'MACHINEFI_NETWORK', undefined)
   const networkOrFileOption = () =>
     fromEnvironment('--network <id>', 'network id, or network file', 'MACHINEFI_NETWORK', undefined)
+  /** Options of commands that believe receipts for as long as they run. */
+  const logKeyOption = () =>
+    new Option(
+      '--log-key <hex...>',
+      'log key that receipts must be by (X‖Y, 64 bytes), then the operator’s next ones; a network file has the first from the chain; the node is believed by default',
+    )
   /** Options of commands that join devices. */
   const runOption = () =>
     new Option(
@@ -339,11 +345,17 @@ function define(context: Context): Command {
     .option('--baud <n>', 'speed of the line', '115200')
     .option('--max-age <duration>', 'how old a reading may get before it is sent', '10m')
     .option('--state <folder>', 'where readings wait (beside the key by default)')
-    .addOption(networkOption())
+    .addOption(logKeyOption())
+    .addOption(networkOrFileOption())
     .addOption(nodeOption())
+    .addOption(rpcOption())
     .addHelpText(
       'after',
-      examples('bridge --port /dev/ttyUSB0 --key board.key', 'bridge --port /dev/ttyACM0'),
+      examples(
+        'bridge --port /dev/ttyUSB0 --key board.key',
+        'bridge --port /dev/ttyACM0 --network steps.json --rpc https://rpc.example',
+        'bridge --port /dev/ttyACM0 --log-key 0x…',
+      ),
     )
     .action(async (options) => (await import('./commands/bridge.js')).bridge(options, context))
 
@@ -390,10 +402,17 @@ function define(context: Context): Command {
       '--tls-client-ca <file>',
       'let only clients in that have a certificate of this authority',
     )
+    .addOption(logKeyOption())
+    .option('--network <file>', 'network file of its devices: believe the chain, not the node')
     .addOption(nodeOption())
+    .addOption(rpcOption())
     .addHelpText(
       'after',
-      examples('gateway start', 'gateway start --host 0.0.0.0 --tls-cert gw.pem --tls-key gw.key'),
+      examples(
+        'gateway start',
+        'gateway start --host 0.0.0.0 --tls-cert gw.pem --tls-key gw.key',
+        'gateway start --network steps.json --rpc https://rpc.example',
+      ),
     )
     .action(async (options) =>
       (await import('./commands/gateway/start.js')).startGateway(options, context),

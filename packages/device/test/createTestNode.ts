@@ -4,10 +4,13 @@ import { batchId, decodeBatch, type SignedBatch, sigStructure } from '@machinefi
 import { createSoftwareSigner, type Transport } from '../src/index.js'
 
 /** A node's log and log key, in memory: verifies, refuses duplicates of a seq, signs receipts. */
-export function createTestNode(options: { network: Uint8Array; clock?: () => number }) {
-  const { network, clock = Date.now } = options
+export function createTestNode(options: {
+  network: Uint8Array
+  clock?: () => number
+  operator?: Uint8Array
+}) {
+  const { network, clock = Date.now, operator = new Uint8Array(20).fill(7) } = options
   let signer = createSoftwareSigner()
-  const operator = new Uint8Array(20).fill(7)
   const log = createLog()
   const known = new Map<string, { index: number; batch: SignedBatch }>()
   const batches: SignedBatch[] = []

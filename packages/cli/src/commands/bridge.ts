@@ -2,12 +2,14 @@ import { resolve } from 'node:path'
 import { formatDid, fromHex, publicKeyToAddress, type Signer } from '@machinefi/core'
 import { createDevice, type Device, http } from '@machinefi/device'
 import { openFileStore } from '@machinefi/device/node'
-import { createBridge, openSerialPort } from '@machinefi/device/serial'
+import { createBridge, LineError, openSerialPort } from '@machinefi/device/serial'
 import type { Context } from '../context.js'
 import { fetchNetwork } from '../node/fetchNode.js'
+import { readLogKeys } from '../node/readLogKeys.js'
 import { openDeviceSigner } from '../options/openDeviceSigner.js'
 import { parseDuration } from '../options/parseDuration.js'
 import { parseInteger } from '../options/parseInteger.js'
+import { parseUrl } from '../options/parseUrl.js'
 import { formatError } from '../output/formatError.js'
 import { formatJson } from '../output/formatJson.js'
 
@@ -15,10 +17,12 @@ type Options = {
   baud: string
   json?: boolean
   key?: string
+  logKey?: string[]
   maxAge: string
   network?: string
   node: string
   port: string
+  rpc: string
   state?: string
 }
 
@@ -43,20 +47,22 @@ async function serve(
 ): Promise<void> {
   const baudRate = parseInteger('--baud', options.baud, { least: 1, most: 4_000_000 })
   const maxAgeMs = parseDuration(options.maxAge)
-  const network = await fetchNetwork(options.node, options.network)
-  const { chainId, schema, windowMs } = network
-  const id = fromHex(network.id)
-  const transport = http(options.node)
+  const { keys, network = await askNetwork(options) } = await readLogKeys(options, context)
+  const { id, schema } = network
+  const transport = http(parseUrl(options.node), keys)
   const print = (event: { [name: string]: unknown }, text: string) =>
     context.stdout.write(options.json ? `${formatJson(event, { indent: 0 })}\n` : `${text}\n`)
-  const onError = (error: Error) => context.stderr.write(`${formatError(error)}\n`)
+  const onError = (error: Error) => {
+    const next = error instanceof LineError ? '  It is opened again as soon as it is there.\n' : ''
+    context.stderr.write(`${formatError(error)}\n${next}`)
+  }
 
   let device: Device | undefined
   if (signer !== undefined) {
     const did = formatDid(publicKeyToAddress(signer.publicKey))
     device = createDevice({
       maxAgeMs,
-      network: { chainId, id, windowMs },
+      network,
       onDelivered: ({ index, seq }) =>
         print({ delivered: seq, entry: index }, `batch ${seq}: entry ${index}, receipt verified`),
       onError,
@@ -97,4 +103,10 @@ async function serve(
       `${frames} frames: ${readings} readings, ${batches} batches; ${lost} lost, ${damaged} damaged`,
     )
   }
+}
+
+/** Where no chain is at hand, a network is what its node says. */
+async function askNetwork({ network, node }: Options) {
+  const { chainId, id, schema, windowMs } = await fetchNetwork(node, network)
+  return { chainId, id: fromHex(id), schema, windowMs }
 }

@@ -3,10 +3,11 @@ import { http, type Transport } from '@machinefi/device'
 import type { Schema } from '@machinefi/telemetry'
 import type { Context } from '../context.js'
 import { fetchNetwork, fetchNode } from './fetchNode.js'
+import { isNetworkId } from './readLogKeys.js'
 
 /** What a device needs of its network, and the way to a node of it. */
 export type Delivery = {
-  network: { chainId: number; id: Uint8Array; windowMs: number }
+  network: { chainId: number; id: Uint8Array; windowMs: number; finalAfterMs?: number }
   schema: Schema
   transport: Transport
   /** Whether the node answers questions too. */
@@ -29,7 +30,7 @@ export async function openDelivery(
   context: Context,
 ): Promise<Delivery> {
   const { network: named, node, rpc } = options
-  const isId = named === undefined || /^0x[0-9a-f]*$/i.test(named)
+  const isId = named === undefined || isNetworkId(named)
   // Loaded here: most replays need no chain.
   const file = isId
     ? undefined

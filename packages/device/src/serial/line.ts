@@ -8,14 +8,12 @@ export type Line = {
   close(): Promise<void>
 }
 
-/** The line cannot be opened, or is gone: it is opened again. */
+/** The line cannot be opened, or is gone. A bridge opens it again. */
 export class LineError extends BaseError {
   override readonly name = 'LineError'
   constructor(shortMessage: string, options: { cause?: unknown } = {}) {
-    super(shortMessage, {
-      kind: 'transport',
-      metaMessages: ['It is opened again as soon as it is there.'],
-      ...options,
-    })
+    const { cause } = options
+    const metaMessages = cause instanceof Error ? [cause.message] : []
+    super(shortMessage, { cause, kind: 'transport', metaMessages })
   }
 }

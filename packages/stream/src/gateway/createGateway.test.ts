@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromHex, type Hex, toHex } from '@machinefi/core'
-import { readNodeNetwork } from '@machinefi/device'
+import { createSoftwareSigner, readNodeNetwork } from '@machinefi/device'
 import { openKeyFile, readFileStore } from '@machinefi/device/node'
 import { encodeSenml, parseSenml } from '@machinefi/telemetry/senml'
 import { connectAsync } from 'mqtt'
@@ -46,6 +46,7 @@ async function createTestGateway(options: Omit<createGateway.Options, 'directory
     network,
     store,
     t,
+    url: node,
     /** Where the readings of a message go. */
     pathOf(counter: number, body: string | Uint8Array, key = device.sharedKey) {
       const bytes = Buffer.from(body as string)
@@ -517,6 +518,36 @@ test('error: SenML that has no readings of the network', async () => {
   // Nothing of any of them was taken.
   expect((await g.send(bad.length, steps(1))).status).toBe(200)
   expect(await g.logged()).toHaveLength(1)
+})
+
+test('options: logKey: a receipt by another key leaves the batch in the outbox', async () => {
+  const { publicKey } = createSoftwareSigner()
+  await using g = await createTestGateway({
+    limits: { closeGraceMs: 1, maxAgeMs: 1 },
+    logKey: publicKey,
+  })
+  await g.send(1, steps(12))
+  g.t.now += minuteMs
+  // It looks at the clock when something comes.
+  await g.send(2, steps(13))
+  await expect.poll(() => g.errors[0], { timeout: 5000 }).toMatchObject({ reason: 'key' })
+  const { batches, delivered } = await g.gateway.stats()
+  expect([batches > 0, delivered]).toEqual([true, 0])
+  await g.gateway.close()
+  // The next one is given the key that the log has, after the one before.
+  const next = await createGateway({
+    clock: () => g.t.now,
+    directory: g.directory,
+    finalAfterMs: 2 * dayMs,
+    logKey: [publicKey, g.t.logSigner.publicKey],
+    node: g.url,
+    operator: fromHex(g.t.chain.operator),
+  })
+  // Delivers what is there.
+  await next.close()
+  expect(await next.stats()).toMatchObject({ batches: 0, kept: 0, rows: 0 })
+  const { held } = await readFileStore(outboxOf(g.directory, g.device.address))
+  expect(held!.first).toBe(Math.ceil(g.t.now / dayMs) * dayMs + 2 * dayMs)
 })
 
 test('error: a reading that is late, or a year after the one before', async () => {

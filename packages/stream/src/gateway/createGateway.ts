@@ -39,17 +39,19 @@ import { openGatewayStore } from './openGatewayStore.js'
  * await gateway.listen({ port: 4280 })
  */
 export async function createGateway(options: createGateway.Options): Promise<Gateway> {
-  const { clock = Date.now, directory, node, onDelivered, onError = () => {}, onRefused } = options
+  const { clock = Date.now, directory, finalAfterMs, logKey, node, operator } = options
+  const { onDelivered, onError = () => {}, onRefused } = options
   const limits = { ...defaultGatewayLimits, ...options.limits }
   const store = openGatewayStore(directory)
   const intake = createIntake({
     clock,
+    finalAfterMs,
     limits,
     onDelivered,
     onError,
     onRefused,
     store,
-    transport: http(node),
+    transport: http(node, { logKey, operator }),
   })
   try {
     await intake.open()
@@ -170,11 +172,24 @@ export declare namespace createGateway {
   type Options = {
     /** Its data directory, with the devices that `openGatewayStore` has created. */
     directory: string
-    /** URL of the stream node. Its log key is asked of it, and again when it has changed. */
+    /** URL of the stream node. */
     node: string
     /** Milliseconds since the Unix epoch. @default Date.now */
     clock?: (() => number) | undefined
+    /**
+     * Least time from the end of a window until it can be final: for how long no node can make the
+     * gateway forget what was delivered. From the chain, of the network of its devices. @default 8 days
+     */
+    finalAfterMs?: number | undefined
     limits?: Partial<GatewayLimits> | undefined
+    /**
+     * The operator's log key from the chain, P-256 X‖Y, 64 bytes; or with those that follow it. Nothing
+     * leaves the outboxes for a receipt by any other. Without it the node is asked, and again when it
+     * has changed: whoever answers at the URL is believed.
+     */
+    logKey?: Uint8Array | readonly Uint8Array[] | undefined
+    /** The operator's account, 20 bytes, that receipts must name. */
+    operator?: Uint8Array | undefined
     /** A batch of a device is in the node's log: the receipt was verified. */
     onDelivered?: ((delivered: GatewayDelivery) => void) | undefined
     /** Told of what went wrong in the background, and will be tried again. */

@@ -25,7 +25,7 @@ import { toReadings } from './toReadings.js'
  * the device to send again, and no reading twice.
  */
 export function createIntake(options: createIntake.Options): Intake {
-  const { clock, limits, onError, store, transport } = options
+  const { clock, finalAfterMs, limits, onError, store, transport } = options
   const { onDelivered, onRefused } = options
   const lines = new Map<string, Promise<Line>>()
   const stats = { authentic: 0, readings: 0, refused: 0 }
@@ -183,7 +183,7 @@ export function createIntake(options: createIntake.Options): Intake {
       maxAgeMs: limits.maxAgeMs,
       maxAheadMs: limits.maxAheadMs,
       maxJumpMs,
-      network,
+      network: { ...network, finalAfterMs },
       onDelivered: onDelivered && (({ index, seq }) => onDelivered({ address, index, seq })),
       onError,
       onRefused: onRefused && (({ problem, seq }) => onRefused({ address, problem, seq })),
@@ -256,6 +256,7 @@ export function createIntake(options: createIntake.Options): Intake {
 export declare namespace createIntake {
   type Options = {
     clock: () => number
+    finalAfterMs?: number | undefined
     limits: IntakeLimits
     onDelivered?: ((delivered: GatewayDelivery) => void) | undefined
     onError: (error: unknown) => void

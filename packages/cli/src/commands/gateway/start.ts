@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
-import { formatDid } from '@machinefi/core'
-import { createGateway } from '@machinefi/stream/gateway'
+import { BaseError, equalBytes, formatDid, toHex } from '@machinefi/core'
+import { createGateway, openGatewayStore } from '@machinefi/stream/gateway'
 import type { Context } from '../../context.js'
+import { readLogKeys } from '../../node/readLogKeys.js'
 import { parseDuration } from '../../options/parseDuration.js'
 import { parseInteger } from '../../options/parseInteger.js'
 import { parseUrl } from '../../options/parseUrl.js'
@@ -14,11 +15,14 @@ type Options = {
   data: string
   host: string
   json?: boolean
+  logKey?: string[]
   maxAge: string
   mqtt?: string
+  network?: string
   node: string
   port: string
   rate: string
+  rpc: string
   tlsCert?: string
   tlsClientCa?: string
   tlsKey?: string
@@ -42,8 +46,15 @@ export async function startGateway(options: Options, context: Context): Promise<
     port: toPort('--port', options.port),
     tls: certFile && keyFile ? { certFile, clientCaFile, keyFile } : undefined,
   }
+  const directory = resolve(cwd, options.data)
+  const { keys, network } = await readLogKeys(options, context)
+  if (network) assertNetwork(directory, network.id)
+  else if (options.network !== undefined)
+    throw new GatewayNetworkError('--network is the network file here: an id says nothing of keys.')
   const gateway = await createGateway({
-    directory: resolve(cwd, options.data),
+    ...keys,
+    directory,
+    finalAfterMs: network?.finalAfterMs,
     limits: {
       burst: messagesPerMinute,
       maxAgeMs: parseDuration(options.maxAge),
@@ -79,3 +90,26 @@ export async function startGateway(options: Options, context: Context): Promise<
 
 const coapWarning =
   'CoAP has no transport security. Keep it on a LAN: what devices send cannot be altered, and everyone on the way can read it.'
+
+/** What is read from the chain holds for all outboxes. */
+function assertNetwork(directory: string, id: Uint8Array): void {
+  const store = openGatewayStore(directory)
+  try {
+    const other = store.list().find(({ network }) => !equalBytes(network, id))
+    if (other)
+      throw new GatewayNetworkError('The gateway has devices of another network.', [
+        `Device: ${formatDid(other.address)}`,
+        `Its network: ${toHex(other.network)}`,
+        'Name the log keys with --log-key instead, or keep a gateway for each network.',
+      ])
+  } finally {
+    store.close()
+  }
+}
+
+export class GatewayNetworkError extends BaseError {
+  override readonly name = 'GatewayNetworkError'
+  constructor(shortMessage: string, metaMessages: readonly string[] = []) {
+    super(shortMessage, { kind: 'input', metaMessages })
+  }
+}

@@ -10,7 +10,10 @@ import { findRegistry } from './findRegistry.js'
 
 export type PermitOptions = { account?: string; json?: boolean; registry?: string; rpc: string }
 
-/** Has the device of a key file (secp256k1: ioID knows no other) permit the paying account one call. */
+/**
+ * Has the device of a key file (secp256k1: ioID knows no other) permit the paying account one call.
+ * No reference to a token: its signer would hash the permit's digest once more.
+ */
 export async function permitOwner(
   file: string,
   options: PermitOptions,
