@@ -63,6 +63,8 @@ async function recordAll(
       )
       if (error === undefined) break
       if (++refused === refusals) break
+      // What is kept gives way behind the reading that is refused.
+      await sleep(1)
     }
     if (error === undefined) continue
     const { cause, name, shortMessage } = error as StoreFailedError
@@ -101,7 +103,7 @@ if (mode === 'prepare') {
   // What is not signed yet is, once deliveries have made room for that.
   while (!(await old.device.flush().then(...isDone))) await sleep(1)
   const delivered = old.device.stats().stored
-  const later = await recordAll(old.device, { from: start + 200_000, most: 10_000, refusals: 2 })
+  const later = await recordAll(old.device, { from: start + 200_000, most: 10_000, refusals: 200 })
   while (!(await old.device.flush().then(...isDone))) await sleep(1)
   await old.device.close()
 
