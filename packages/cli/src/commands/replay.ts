@@ -83,6 +83,7 @@ export async function replay(csv: string, options: Options, context: Context): P
       if (context.signal.aborted) stop()
       else context.signal.addEventListener('abort', stop, { once: true })
     })
+    // It may come when nobody waits for it any more.
     stopped.catch(() => {})
     const flush = (options?: { partial: boolean }) => Promise.race([device.flush(options), stopped])
     let recorded = 0

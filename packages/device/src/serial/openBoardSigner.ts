@@ -44,6 +44,7 @@ export async function openBoardSigner(
     for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
       await line.write(request)
       const over = new AbortController()
+      // Cut short where an answer comes first.
       const pause = sleep(resendMs, undefined, { signal: over.signal }).catch(() => {})
       try {
         for (;;) {

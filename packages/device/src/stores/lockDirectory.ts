@@ -50,6 +50,7 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
     await putAway(fresh, name, spare)
     throw error
   }
+  // On a disk that is full there is none to put by: the lock is held all the same.
   await mkdir(spare, { mode: 0o700 }).catch(() => {})
   return async () => {
     await rename(path, fresh).catch(() => {})
